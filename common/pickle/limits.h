@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How much one frame may ask of its consumer (and of us). Each has a finding of its own.
+ */
+#ifndef PW_COMMON_PICKLE_LIMITS_H
+#define PW_COMMON_PICKLE_LIMITS_H
+
+#include <stdint.h>
+
+struct pw_limits {
+    uint64_t max_bytes;   /* of the frame, and of what a layer unfolds to */
+    uint32_t max_ops;     /* opcodes executed */
+    uint32_t max_stack;   /* values on the stack at once, marks included */
+    uint32_t max_depth;   /* containers inside containers */
+    uint32_t max_memo;    /* memo entries */
+    uint32_t max_ratio;   /* unfolded bytes per compressed byte */
+};
+
+/* The defaults of a policy that sets none. */
+extern const struct pw_limits pw_limits_default;
+
+/* The largest frame the scanner can address. */
+#define PW_BYTES_CEILING ((uint64_t)UINT32_MAX)
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Messages held back, under STATE/quarantine: README.md in this folder describes the files.
+ */
+#ifndef PW_COMMON_QUARANTINE_STORE_H
+#define PW_COMMON_QUARANTINE_STORE_H
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/base/cursor.h"
+#include "common/base/err.h"
+
+struct pw_store;
+
+enum { PW_STORE_ID = 65, PW_STORE_ULID = 27 }; /* text sizes with NUL */
+
+/*
+ * Open, and create 0700, the store in the folder `path`; sweeps what a crash left in tmp/. Keep
+ * one per process; it is safe to use from several threads. NULL with a sentence in `why`.
+ */
+struct pw_store *pw_store_open(const char *path, struct pw_why *why);
+
+/* The same for reading only: nothing is created or swept. */
+struct pw_store *pw_store_open_readonly(const char *path, struct pw_why *why);
+void pw_store_free(struct pw_store **store);
+
+/* What pw_store_put stored. */
+struct pw_stored {
+    char object[PW_STORE_ID];    /* SHA-256 of the message, hex: the object's name */
+    char entry[PW_STORE_ULID];   /* ULID of this occurrence */
+    bool fresh;                  /* false: the same message was there already */
+    uint64_t bytes;              /* of the object file */
+};
+
+/*
+ * Store the whole message, durable when this returns PW_E_OK: object, then `meta` (JSON
+ * members without braces, no line end) as the occurrence. On PW_E_IO, PW_E_NOMEM nothing is
+ * half there.
+ */
+PW_CHECK_RESULT enum pw_err pw_store_put(struct pw_store *store, const struct pw_span *frames,
+                                         size_t count, struct pw_span meta,
+                                         struct pw_stored *out, struct pw_why *why);
+
+/* The SHA-256 that names a message of these frames (README.md), as 64 hex digits and NUL. */
+void pw_store_name(const struct pw_span *frames, size_t count, char out[static PW_STORE_ID]);
+
+/*
+ * Call `visit` for each held entry in order of ULID (that is, of time), with the JSON object
+ * of its file. Stops early when it returns false. PW_E_IO, PW_E_NOMEM.
+ */
+typedef bool pw_store_visit(void *arg, const char *entry, struct pw_span json);
+PW_CHECK_RESULT enum pw_err pw_store_list(struct pw_store *store, pw_store_visit *visit,
+                                          void *arg, struct pw_why *why);
+
+/* A message read back. The frames point into `bytes`. */
+struct pw_held {
+    struct pw_buf bytes;
+    struct pw_span *frames;
+    size_t count;
+};
+
+/*
+ * Parse the bytes of an object file, whole and with its checksum: PW_E_FORMAT otherwise. `held`
+ * takes over `bytes` and is to be freed in any case.
+ */
+PW_CHECK_RESULT enum pw_err pw_held_parse(struct pw_buf *bytes, struct pw_held *held,
+                                          struct pw_why *why);
+void pw_held_free(struct pw_held *held);
+
+/*
+ * Read back by entry (ULID), object name, or an unambiguous prefix of one of them (at least 4
+ * characters). `json` receives the entry's metadata when found by entry, else stays empty.
+ */
+PW_CHECK_RESULT enum pw_err pw_store_get(struct pw_store *store, const char *id,
+                                         struct pw_held *held, struct pw_buf *json,
+                                         struct pw_why *why);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sign and verify messages: the PWS1 trailer (README.md in this folder specifies it).
+ *
+ * A signer or verifier belongs to one channel and one thread; the keyring may be shared and
+ * must outlive both. Nothing here allocates per message.
+ */
+#ifndef PW_COMMON_SIGN_SIGN_H
+#define PW_COMMON_SIGN_SIGN_H
+
+#include "common/base/cursor.h"
+#include "common/base/err.h"
+#include "common/base/reason.h"
+#include "common/sign/keyring.h"
+
+enum { PW_TRAILER_HEAD = 40, PW_TRAILER_MAX = 104, PW_SIGN_FRAMES_MAX = 1024 };
+
+/* Where a message stands as to its signature; the words of the audit line's sig.state. */
+enum pw_sig_state {
+    PW_SIG_NONE, /* not looked at */
+    PW_SIG_OK,
+    PW_SIG_MISSING,
+    PW_SIG_BAD, /* refused; `reason` says why */
+};
+
+/* What a verification found. Fields after `reason` are set as far as the trailer was read. */
+struct pw_sig_result {
+    enum pw_sig_state state;
+    enum pw_reason reason; /* PW_R_NONE when state is OK */
+    uint8_t suite;
+    uint8_t key_id[8];
+    uint64_t epoch;
+    uint64_t seq;
+    uint64_t time_ns;
+};
+
+/* Toward the consumer, or back from it; a signed byte. */
+enum pw_direction { PW_DIR_FORWARD = 0, PW_DIR_BACK = 1 };
+
+struct pw_signer;
+
+/*
+ * A signer for `channel` with the key named `key_name` (its `id:`). `epoch` is the sender's
+ * start in ms since 1970. NULL with a sentence in `why` when the key is unknown, cannot sign,
+ * or is not for this channel.
+ */
+struct pw_signer *pw_signer_new(const struct pw_keyring *ring, const char *key_name,
+                                const char *channel, enum pw_direction dir, uint64_t epoch,
+                                struct pw_why *why);
+void pw_signer_free(struct pw_signer **signer);
+
+/* Bytes of the trailer this signer makes. */
+size_t pw_signer_trailer_size(const struct pw_signer *signer);
+
+/*
+ * Sign `count` frames (1 to PW_SIGN_FRAMES_MAX) as the next message of the epoch; `out`
+ * receives pw_signer_trailer_size bytes. PW_E_LIMIT when there are too many frames.
+ */
+PW_CHECK_RESULT enum pw_err pw_signer_sign(struct pw_signer *signer,
+                                           const struct pw_span *frames, size_t count,
+                                           uint64_t now_ns, uint8_t out[static PW_TRAILER_MAX]);
+
+struct pw_verifier;
+
+/*
+ * A verifier for `channel`. `siblings` (may be NULL, `sibling_count` of them, borrowed until
+ * free) are the other channels of this process, asked only to tell "sig.channel" from
+ * "sig.bad". NULL when out of memory.
+ */
+struct pw_verifier *pw_verifier_new(const struct pw_keyring *ring, const char *channel,
+                                    enum pw_direction dir, const char *const *siblings,
+                                    size_t sibling_count);
+void pw_verifier_free(struct pw_verifier **verifier);
+
+/*
+ * How many bytes at the end of `frame` are a trailer: its exact length when the magic stands
+ * where a trailer of a known suite would start, otherwise 0.
+ */
+size_t pw_trailer_at_end(struct pw_span frame);
+
+/* Check `trailer` over the payload `frames` (without it). Never fails: see `out`. */
+void pw_verifier_check(struct pw_verifier *verifier, const struct pw_span *frames,
+                       size_t count, struct pw_span trailer, struct pw_sig_result *out);
+
+/* "none", "ok", "missing", or the part of the reason's code behind "sig." */
+const char *pw_sig_state_text(const struct pw_sig_result *result);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frames in, decision out; no sockets. One pipeline serves one channel on one thread.
+ */
+#ifndef PW_PROXY_PIPELINE_H
+#define PW_PROXY_PIPELINE_H
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/base/cursor.h"
+#include "common/base/reason.h"
+#include "common/policy/frame_rules.h"
+#include "common/policy/policy.h"
+#include "common/policy/verdict.h"
+#include "common/sign/sign.h"
+
+enum pw_verify { PW_VERIFY_OFF, PW_VERIFY_OPTIONAL, PW_VERIFY_REQUIRED };
+enum pw_envelope { PW_ENVELOPE_TAIL, PW_ENVELOPE_FRAME };
+
+/* Everything is borrowed and must outlive the pipeline. */
+struct pw_pipeline_options {
+    const struct pw_policy *policy;
+    const struct pw_frame_rules *rules;
+    enum pw_verdict on_violation; /* PW_PASS reports only */
+    enum pw_verify verify;
+    enum pw_envelope envelope;
+    bool strip;                   /* take a verified trailer off */
+    size_t max_frames;
+    struct pw_verifier *verifier; /* NULL when verify is off */
+    struct pw_signer *signer;     /* NULL when nothing is signed */
+};
+
+/*
+ * How a message leaves, when not as it came. Applied in this order: the last frame is dropped,
+ * the carrier frame keeps `keep` bytes, the trailer is appended to it or as one more frame.
+ */
+struct pw_edit {
+    bool drop_last;   /* the last frame was a trailer */
+    bool cut;         /* `carrier` is shortened to `keep` bytes */
+    bool as_frame;    /* the trailer travels as a frame of its own */
+    size_t carrier;   /* index of the frame that carries the trailer */
+    size_t keep;
+    size_t trailer_len; /* 0: nothing is appended */
+    uint8_t trailer[PW_TRAILER_MAX];
+};
+
+enum { PW_FINDS_MAX = 16, PW_NAME_MAX = 128 };
+
+/* A finding with its names copied (the frame may go away). */
+struct pw_decision_find {
+    enum pw_reason reason;
+    uint16_t frame;
+    uint64_t off;
+    const char *op;    /* static; NULL when no opcode is to blame */
+    uint16_t mod_len;  /* of the name itself; at most PW_NAME_MAX bytes are kept */
+    uint16_t name_len;
+    char mod[PW_NAME_MAX];
+    char name[PW_NAME_MAX];
+};
+
+struct pw_decision {
+    enum pw_verdict verdict;
+    bool enforced;            /* false: `reason` would have refused it */
+    bool edited;              /* `edit` means something */
+    bool scanned;
+    enum pw_reason reason;    /* of the first finding; NONE on a clean pass */
+    uint8_t proto;
+    uint32_t ops;
+    uint32_t depth;
+    uint32_t memo;
+    uint64_t bytes;
+    struct pw_sig_result sig;
+    struct pw_edit edit;
+    size_t finds_total;
+    size_t find_count;
+    struct pw_decision_find finds[PW_FINDS_MAX];
+};
+
+struct pw_pipeline;
+
+/* NULL when out of memory. */
+struct pw_pipeline *pw_pipeline_new(const struct pw_pipeline_options *options);
+void pw_pipeline_free(struct pw_pipeline **pipe);
+
+/*
+ * Judge one message of `count` frames. Never fails: what cannot be examined is refused with
+ * "internal.error". `now_ns` is wall time, read once a burst.
+ */
+void pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
+                       uint64_t now_ns, struct pw_decision *out);
+
+/*
+ * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry, into
+ * `out` (no braces around). Errors: PW_E_NOMEM, PW_E_LIMIT.
+ */
+PW_CHECK_RESULT enum pw_err pw_decision_detail(const struct pw_decision *decision,
+                                               const struct pw_pipeline *pipe,
+                                               struct pw_buf *out);
+
+#endif
