@@ -12,7 +12,7 @@
 #define PW_CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* The compiler checks arguments as it does printf's. */
-#define PW_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PW_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 
 #define PW_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
