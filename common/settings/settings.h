@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration file (ZPL), checked and compiled. `settings.def` lists every setting with
- * its type, default and range; README.md in this folder is the reference.
+ * The configuration file (ZPL), checked and compiled. `settings.def` lists every setting
+ * with its type, default and range; README.md in this folder is the reference.
  */
 #ifndef PW_COMMON_SETTINGS_SETTINGS_H
 #define PW_COMMON_SETTINGS_SETTINGS_H
@@ -25,11 +25,15 @@ struct pw_endpoint {
 struct pw_side {
     struct pw_endpoint *endpoints; /* at least one */
     size_t count;
-    int hwm;     /* messages a connection may queue (ZMQ_RCVHWM, ZMQ_SNDHWM) */
-    int buffer;  /* kernel buffer bytes (ZMQ_RCVBUF, ZMQ_SNDBUF); -1: the system's */
+    int hwm;    /* messages a connection may queue (ZMQ_RCVHWM, ZMQ_SNDHWM) */
+    int buffer; /* kernel buffer bytes (ZMQ_RCVBUF, ZMQ_SNDBUF); -1: the system's */
 };
 
-enum pw_verify_setting { PW_SET_VERIFY_OFF, PW_SET_VERIFY_OPTIONAL, PW_SET_VERIFY_REQUIRED };
+enum pw_verify_setting {
+    PW_SET_VERIFY_OFF,
+    PW_SET_VERIFY_OPTIONAL,
+    PW_SET_VERIFY_REQUIRED
+};
 enum pw_envelope_setting { PW_SET_ENVELOPE_TAIL, PW_SET_ENVELOPE_FRAME };
 
 struct pw_channel {
@@ -38,21 +42,21 @@ struct pw_channel {
     struct pw_side out;
     const struct pw_policy *policy;
     enum pw_verdict on_violation;
-    int verify;             /* enum pw_verify_setting */
-    int envelope;           /* enum pw_envelope_setting */
+    int verify;   /* enum pw_verify_setting */
+    int envelope; /* enum pw_envelope_setting */
     bool strip;
-    char *sign;             /* id of the signing key; NULL: do not sign */
+    char *sign; /* id of the signing key; NULL: do not sign */
     struct pw_frame_rules frames;
     size_t max_frames;
     int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE of a frame; -1: none */
 };
 
 struct pw_settings {
-    char *file;             /* where this came from */
-    char *state;            /* folder */
-    char *keys;             /* folder; NULL when not set */
+    char *file;  /* where this came from */
+    char *state; /* folder */
+    char *keys;  /* folder; NULL when not set */
     char *instance;
-    char *audit_file;       /* absolute, or "-" */
+    char *audit_file; /* absolute, or "-" */
     bool audit_pass_each;
     size_t audit_queue;
     int drain_timeout_ms;
@@ -64,13 +68,15 @@ struct pw_settings {
 
 /*
  * Read and check `path` (its text, or environment PICKLEWALL_* overrides of top-level
- * scalars). NULL with one sentence "FILE:LINE: setting: what is wrong; what would be right".
- * Nothing is created on disk.
+ * scalars). NULL with one sentence "FILE:LINE: setting: what is wrong; what would be
+ * right". Nothing is created on disk.
  */
 struct pw_settings *pw_settings_load(const char *path, struct pw_why *why);
 
-/* The same for text in memory; `file` is the name that errors give. Environment not read. */
-struct pw_settings *pw_settings_parse(const char *text, const char *file, struct pw_why *why);
+/* The same for text in memory; `file` is the name that errors give. Environment not read.
+ */
+struct pw_settings *pw_settings_parse(const char *text, const char *file,
+                                      struct pw_why *why);
 
 void pw_settings_free(struct pw_settings **settings);
 
