@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door. Behind it stands CMake: `cmake --workflow --preset dev` builds and tests too.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+SECONDS = 60
+
+.PHONY: help run test demo bench fuzz lint image install deps clean build
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /    make \1\t/p' Makefile | expand -t 24
+
+run: build ## start the wall with config/picklewall.conf, its state under build/
+	@PICKLEWALL_STATE=$(CURDIR)/build/run-state \
+	    exec build/dev/picklewall run --config config/picklewall.conf
+
+test: build ## every test, a few minutes the first time
+	@ctest --preset dev -j $(JOBS)
+
+demo: build ## the published attack, stopped; WALL=no shows it succeed
+	@/usr/bin/python3 tests/demo/demo.py $(if $(filter no,$(WALL)),--no-wall)
+
+bench: build ## ratios to a bare zmq_proxy and to pickle.loads
+	@for bench in build/dev/tests/bench/bench_*; do \
+	    test -x $$bench -a -f $$bench || continue; echo "== $${bench##*/}"; $$bench || exit; done
+
+fuzz: deps-fuzz ## each fuzz target for SECONDS=60
+	@tests/fuzz/run.sh --seconds $(SECONDS)
+
+lint: build deps-lint ## everything that reads the code and runs none of it
+	@tests/lint/run.sh
+
+image: build ## the container image, without a registry
+	@docker/build.sh
+
+install: deps-build ## build with optimisation, install under PREFIX=/usr/local (DESTDIR works)
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=WARNING >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+	@DESTDIR=$(DESTDIR) cmake --install build/release
+
+deps: deps-build deps-test deps-fuzz deps-lint ## install every Debian package that any target uses
+
+build: deps-build deps-test ## compile into build/dev
+	@cmake --preset dev --log-level=WARNING >/dev/null
+	@cmake --build --preset dev -j $(JOBS)
+
+clean: ## remove build/
+	@rm -rf build
+
+.PHONY: deps-build deps-test deps-fuzz deps-lint
+deps-build deps-test deps-fuzz deps-lint: deps-%:
+	@cmake/install-deps.sh $*

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing of the named groups, on Debian 12 and its relatives:
+#     cmake/install-deps.sh build test fuzz lint
+# With everything there it asks nobody and changes nothing.
+set -euo pipefail
+
+build=(gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev libsodium-dev zlib1g-dev)
+test=(libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema)
+fuzz=(clang libclang-rt-14-dev llvm)
+lint=(clang-format clang-tidy cppcheck codespell shellcheck mandoc)
+
+wanted=()
+for group in "$@"; do
+    case $group in
+    build | test | fuzz | lint)
+        declare -n packages=$group
+        wanted+=("${packages[@]}")
+        ;;
+    *)
+        echo "install-deps.sh: $group: no such group; name any of build test fuzz lint" >&2
+        exit 64
+        ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "install-deps.sh: not a Debian; these packages, or your system's like them, are needed:" >&2
+    echo "    ${wanted[*]}" >&2
+    exit 0 # CMake names the first one that is really missing
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-deps.sh: not root, and there is no sudo; as root, run" >&2
+        echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 77
+    fi
+    as_root=(sudo)
+fi
+
+# Another apt may hold the lock for a while (unattended-upgrades); wait for it.
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+install_missing() {
+    apt install -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+echo "Installing Debian packages: ${missing[*]}"
+# Package lists that are absent or old are the usual reason for a failure: fetch, try once more.
+install_missing 2>/dev/null || { apt update && install_missing; }
