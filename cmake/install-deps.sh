@@ -6,23 +6,24 @@
 # With everything there it asks nobody and changes nothing.
 set -euo pipefail
 
-build=(gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev libsodium-dev zlib1g-dev)
-test=(libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema)
-fuzz=(clang libclang-rt-14-dev llvm)
-lint=(clang-format clang-tidy cppcheck codespell shellcheck mandoc)
+packages_of() {
+    case $1 in
+    build) echo gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev libsodium-dev zlib1g-dev ;;
+    test) echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema ;;
+    fuzz) echo clang libclang-rt-14-dev llvm ;;
+    lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
+    *) return 1 ;;
+    esac
+}
 
 wanted=()
 for group in "$@"; do
-    case $group in
-    build | test | fuzz | lint)
-        declare -n packages=$group
-        wanted+=("${packages[@]}")
-        ;;
-    *)
+    if ! row=$(packages_of "$group"); then
         echo "install-deps.sh: $group: no such group; name any of build test fuzz lint" >&2
         exit 64
-        ;;
-    esac
+    fi
+    read -ra packages <<<"$row"
+    wanted+=("${packages[@]}")
 done
 
 if ! command -v dpkg-query >/dev/null; then

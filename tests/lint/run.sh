@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Everything that reads the code and runs none of it. Ends with "N passed, N failed".
+# Wants a configured build/dev, for its compile commands.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PYTHONDONTWRITEBYTECODE=1
+
+jobs=$(nproc)
+passed=0
+failed=0
+
+# check NAME COMMAND…: one line when it holds, its words when it does not.
+check() {
+    local name=$1 words
+    shift
+    if words=$("$@" 2>&1); then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        printf 'FAILED  %s\n%s\n' "$name" "$words"
+    fi
+}
+
+# Ours, not what a build or an editor left behind.
+ours() {
+    find .ci cmake common proxy tests docker -type f -not -path '*/corpus/*' \( "$@" \) | sort
+}
+c_files() { ours -name '*.c' -o -name '*.h'; }
+scripts() { ours -name '*.sh' -o -path '.ci/*' | xargs grep -lE '^#!/bin/(ba)?sh'; }
+
+format() { c_files | xargs clang-format --dry-run -Werror; }
+shell() { scripts | xargs shellcheck; }
+spelling() {
+    codespell --quiet-level 2 --skip '*/corpus/*,*/data/*,*.pyc,./build' \
+        --ignore-words tests/lint/words.txt \
+        README.md CHANGELOG.md SECURITY.md Makefile CMakeLists.txt .ci cmake common config docker \
+        proxy tests
+}
+cpp_check() {
+    cppcheck --quiet --std=c17 --enable=warning,performance,portability --inline-suppr \
+        --error-exitcode=1 -j "$jobs" -I . -D_GNU_SOURCE '-DPW_VERSION="lint"' \
+        --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+        --suppressions-list=tests/lint/cppcheck.txt common proxy
+}
+tidy() {
+    find common proxy -name '*.c' | sort |
+        xargs -n 4 -P "$jobs" clang-tidy -p build/dev --quiet --extra-arg=-Wno-unknown-warning-option \
+            2> >(grep -vE 'warnings? (generated|treated)|Suppressed|Use -header-filter' >&2)
+}
+manual() { find proxy docker -name '*.[1-8]' -print0 | xargs -0 -r mandoc -T lint -W warning; }
+
+check "floors: includes respect the stair" tests/lint/floors.py
+check "house: licences, banned calls, lengths, reasons" tests/lint/house.py
+check "headers: each compiles alone" tests/lint/headers.py
+check "rules: the lint refuses what it should" \
+    /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/lint/test_lint.py
+check "clang-format" format
+check "shellcheck" shell
+check "codespell" spelling
+check "mandoc" manual
+check "cppcheck" cpp_check
+check "clang-tidy" tidy
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
