@@ -75,9 +75,8 @@ def reasons(text, manual):
         if code and f"`{code}`" not in manual:
             yield f"README.md: no row for the reason `{code}`; say what it catches"
     known = {code for _, code in rows}
-    families = {code.split(".")[0] for code in known if code}
-    for code in re.findall(r"`([a-z_]+\.[a-z_]+)`", manual):
-        if code.split(".")[0] in families and code not in known:
+    for code in re.findall(r"\| `([a-z_]+\.[a-z_]+)` \|$", manual, re.M):
+        if code not in known:
             yield f"README.md: `{code}` is no reason of {where}"
 
 

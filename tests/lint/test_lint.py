@@ -66,8 +66,8 @@ def test_a_file_without_licence_is_named():
     ('PW_REASON(A, "sig.a", X)\n', "`sig.a`", None),
     ('PW_REASON(A, "sig.a", X)\nPW_REASON(B, "sig.a", X)\n', "`sig.a`", "stands twice"),
     ('PW_REASON(A, "sig.a", X)\n', "", "no row for"),
-    ('PW_REASON(A, "sig.a", X)\n', "`sig.a` `sig.b`", "is no reason"),
-    ('PW_REASON(A, "sig.a", X)\n', "`sig.a` `os.system`", None),
+    ('PW_REASON(A, "sig.a", X)\n', "| `sig.a` |\n| x | `sig.b` |", "is no reason"),
+    ('PW_REASON(A, "sig.a", X)\n', "`sig.a`, `os.system`", None),
 ])
 def test_reasons_and_the_readme_agree(rows, manual, wrong):
     problems = list(house.reasons(rows, manual))
