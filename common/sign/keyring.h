@@ -14,16 +14,19 @@ struct pw_keyring;
 struct pw_keyring *pw_keyring_new(void);
 
 /*
- * Every *.pwkey file of the folder `dir`, in byte order of name. NULL with a sentence in `why`
- * that names the file and the remedy: a file others can read, a broken file, two keys of one
- * name, no such folder.
+ * Every *.pwkey file of the folder `dir`, in byte order of file name; hidden files are left
+ * out. NULL with a sentence in `why` that names the file and the remedy: a file others can
+ * read, a broken file, two keys of one name or one key twice, no such folder.
  */
 struct pw_keyring *pw_keyring_load(const char *dir, struct pw_why *why);
 
 /* Wipe and release all keys. *ring becomes NULL; a NULL *ring is fine. */
 void pw_keyring_free(struct pw_keyring **ring);
 
-/* Take ownership of *key, which becomes NULL. PW_E_CONFIG (same name twice), PW_E_NOMEM. */
+/*
+ * Take ownership of *key, which becomes NULL. PW_E_CONFIG (a key of that name, or the same
+ * key, is there already) and PW_E_NOMEM leave it with the caller.
+ */
 PW_CHECK_RESULT enum pw_err pw_keyring_add(struct pw_keyring *ring, struct pw_key **key);
 
 size_t pw_keyring_count(const struct pw_keyring *ring);

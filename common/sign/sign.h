@@ -13,7 +13,12 @@
 #include "common/base/reason.h"
 #include "common/sign/keyring.h"
 
-enum { PW_TRAILER_HEAD = 40, PW_TRAILER_MAX = 104, PW_SIGN_FRAMES_MAX = 1024 };
+enum {
+    PW_TRAILER_HEAD = 40,
+    PW_TRAILER_MAX = 104,
+    PW_SIGN_FRAMES_MAX = 1024,
+    PW_SIGN_CHANNEL_MAX = 255, /* bytes of a channel's name */
+};
 
 /* Where a message stands as to its signature; the words of the audit line's sig.state. */
 enum pw_sig_state {
@@ -23,7 +28,8 @@ enum pw_sig_state {
     PW_SIG_BAD, /* refused; `reason` says why */
 };
 
-/* What a verification found. Fields after `reason` are set as far as the trailer was read. */
+/* What a verification found. Fields after `reason` are set as far as the trailer was read.
+ */
 struct pw_sig_result {
     enum pw_sig_state state;
     enum pw_reason reason; /* PW_R_NONE when state is OK */
@@ -41,8 +47,9 @@ struct pw_signer;
 
 /*
  * A signer for `channel` with the key named `key_name` (its `id:`). `epoch` is the sender's
- * start in ms since 1970. NULL with a sentence in `why` when the key is unknown, cannot sign,
- * or is not for this channel.
+ * start in ms since 1970. NULL with a sentence in `why` when the key is unknown, cannot
+ * sign, or is not for this channel, or the name is empty or longer than
+ * PW_SIGN_CHANNEL_MAX.
  */
 struct pw_signer *pw_signer_new(const struct pw_keyring *ring, const char *key_name,
                                 const char *channel, enum pw_direction dir, uint64_t epoch,
@@ -54,18 +61,21 @@ size_t pw_signer_trailer_size(const struct pw_signer *signer);
 
 /*
  * Sign `count` frames (1 to PW_SIGN_FRAMES_MAX) as the next message of the epoch; `out`
- * receives pw_signer_trailer_size bytes. PW_E_LIMIT when there are too many frames.
+ * receives pw_signer_trailer_size bytes. PW_E_LIMIT, and nothing is counted, when there is
+ * no frame or there are too many.
  */
 PW_CHECK_RESULT enum pw_err pw_signer_sign(struct pw_signer *signer,
                                            const struct pw_span *frames, size_t count,
-                                           uint64_t now_ns, uint8_t out[static PW_TRAILER_MAX]);
+                                           uint64_t now_ns,
+                                           uint8_t out[static PW_TRAILER_MAX]);
 
 struct pw_verifier;
 
 /*
- * A verifier for `channel`. `siblings` (may be NULL, `sibling_count` of them, borrowed until
- * free) are the other channels of this process, asked only to tell "sig.channel" from
- * "sig.bad". NULL when out of memory.
+ * A verifier for `channel`. `siblings` (may be NULL, `sibling_count` of them, borrowed
+ * until free, the first 8 are asked) are the other channels of this process, asked only to
+ * tell "sig.channel" from "sig.bad". NULL when out of memory, or when `channel` is longer
+ * than PW_SIGN_CHANNEL_MAX.
  */
 struct pw_verifier *pw_verifier_new(const struct pw_keyring *ring, const char *channel,
                                     enum pw_direction dir, const char *const *siblings,
@@ -73,8 +83,9 @@ struct pw_verifier *pw_verifier_new(const struct pw_keyring *ring, const char *c
 void pw_verifier_free(struct pw_verifier **verifier);
 
 /*
- * How many bytes at the end of `frame` are a trailer: its exact length when the magic stands
- * where a trailer of a known suite would start, otherwise 0.
+ * How many bytes at the end of `frame` are a trailer: 72 or 104 where the magic stands that
+ * far from the end, otherwise 0. A magic before an unknown suite counts too, so that it is
+ * refused as "sig.format" and does not pass for an unsigned message.
  */
 size_t pw_trailer_at_end(struct pw_span frame);
 
@@ -82,7 +93,7 @@ size_t pw_trailer_at_end(struct pw_span frame);
 void pw_verifier_check(struct pw_verifier *verifier, const struct pw_span *frames,
                        size_t count, struct pw_span trailer, struct pw_sig_result *out);
 
-/* "none", "ok", "missing", or the part of the reason's code behind "sig." */
+/* "none", "ok", "missing", or the part of the reason's code behind "sig."; static. */
 const char *pw_sig_state_text(const struct pw_sig_result *result);
 
 #endif

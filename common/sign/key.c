@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/sign/key.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "common/sign/key_body.h"
+#include "common/sign/scheme.h"
+
+static const char name_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "abcdefghijklmnopqrstuvwxyz"
+                                   "0123456789._-";
+
+/* A leading dot would hide the key's file from a listing and from the ring. */
+static bool
+is_name(struct pw_span name)
+{
+    if (name.len == 0 || name.len > PW_KEY_NAME_MAX || name.ptr[0] == '.') {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == '\0' || strchr(name_letters, name.ptr[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+is_pattern(struct pw_span pattern)
+{
+    if (pattern.len > PW_KEY_CHANNEL_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < pattern.len; i++) {
+        if (pattern.ptr[i] < ' ' || pattern.ptr[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum pw_err
+check_parts(const struct pw_key_parts *parts, struct pw_why *why)
+{
+    const struct pw_scheme *scheme = pw_scheme_of(parts->suite);
+    if (scheme == NULL) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "no such suite; use ed25519, hmac-sha256 or blake2b");
+    }
+    if (!is_name(parts->name)) {
+        return pw_fail(
+            why, PW_E_FORMAT,
+            "a key's name is 1 to %d of A-Z a-z 0-9 . _ - and begins with no dot",
+            PW_KEY_NAME_MAX);
+    }
+    if (!is_pattern(parts->channel)) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "a channel pattern is at most %d characters of printable ASCII",
+                       PW_KEY_CHANNEL_MAX);
+    }
+    if (parts->is_public && (scheme->symmetric || parts->role == PW_ROLE_SIGN)) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "a public key is for \"suite: ed25519\" with \"role: verify\"");
+    }
+    if (!parts->is_public && !scheme->symmetric && parts->role == PW_ROLE_VERIFY) {
+        return pw_fail(
+            why, PW_E_FORMAT,
+            "a verifying ed25519 key holds no secret; export its public half with "
+            "picklewall key public");
+    }
+    /* All zeros is what an unset variable or an empty disk block makes of a key. */
+    if (sodium_is_zero(parts->bytes, sizeof parts->bytes)) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "the key is all zeros; make one with picklewall key new");
+    }
+    if (parts->is_public && crypto_core_ed25519_is_valid_point(parts->bytes) == 0) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "not the public key of any ed25519 key; export it again with "
+                       "picklewall key public");
+    }
+    return PW_E_OK;
+}
+
+static bool
+fill_secret(struct pw_key *key, const uint8_t bytes[static PW_KEY_BYTES])
+{
+    bool pair = key->suite == PW_SUITE_ED25519;
+    key->secret = sodium_malloc(pair ? crypto_sign_SECRETKEYBYTES : PW_KEY_BYTES);
+    if (key->secret == NULL) {
+        return false;
+    }
+    if (pair) {
+        crypto_sign_seed_keypair(key->public_key, key->secret, bytes);
+    } else {
+        memcpy(key->secret, bytes, PW_KEY_BYTES);
+    }
+    sodium_mprotect_readonly(key->secret);
+    return true;
+}
+
+/* The suite is hashed too, so that one secret under two suites has two ids. */
+static void
+fill_id(struct pw_key *key)
+{
+    static const char context[] = "picklewall/keyid/v1"; /* with its NUL */
+    bool pair = key->suite == PW_SUITE_ED25519;
+    uint8_t suite = (uint8_t)key->suite;
+    uint8_t digest[crypto_generichash_BYTES];
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, pair ? NULL : key->secret, pair ? 0 : PW_KEY_BYTES,
+                            sizeof digest);
+    crypto_generichash_update(&state, (const uint8_t *)context, sizeof context);
+    crypto_generichash_update(&state, &suite, sizeof suite);
+    crypto_generichash_update(&state, key->public_key, pair ? PW_KEY_BYTES : 0);
+    crypto_generichash_final(&state, digest, sizeof digest);
+    memcpy(key->id, digest, sizeof key->id);
+    sodium_memzero(&state, sizeof state);
+}
+
+static void
+copy_text(char *out, struct pw_span text)
+{
+    if (text.len > 0) {
+        memcpy(out, text.ptr, text.len);
+    }
+    out[text.len] = '\0';
+}
+
+struct pw_key *
+pw_key_from(const struct pw_key_parts *parts, struct pw_why *why)
+{
+    if (sodium_init() < 0) {
+        (void)pw_fail(why, PW_E_CRYPTO,
+                      "libsodium cannot start: no source of random bytes");
+        return NULL;
+    }
+    if (check_parts(parts, why) != PW_E_OK) {
+        return NULL;
+    }
+    struct pw_key *key = calloc(1, sizeof *key);
+    if (key == NULL) {
+        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
+        return NULL;
+    }
+    key->suite = parts->suite;
+    key->role = parts->role;
+    copy_text(key->name, parts->name);
+    copy_text(key->channel, parts->channel);
+    if (parts->is_public) {
+        memcpy(key->public_key, parts->bytes, sizeof key->public_key);
+    } else if (!fill_secret(key, parts->bytes)) {
+        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
+        pw_key_free(&key);
+        return NULL;
+    }
+    fill_id(key);
+    return key;
+}
+
+struct pw_key *
+pw_key_new(enum pw_suite suite, const char *name, struct pw_why *why)
+{
+    if (sodium_init() < 0) { /* before the first random byte */
+        (void)pw_fail(why, PW_E_CRYPTO,
+                      "libsodium cannot start: no source of random bytes");
+        return NULL;
+    }
+    struct pw_key_parts parts = {
+        .suite = suite,
+        .role = PW_ROLE_SIGN,
+        .name = pw_span_str(name),
+    };
+    randombytes_buf(parts.bytes, sizeof parts.bytes);
+    struct pw_key *key = pw_key_from(&parts, why);
+    sodium_memzero(&parts, sizeof parts);
+    return key;
+}
+
+struct pw_key *
+pw_key_public(const struct pw_key *key)
+{
+    if (pw_scheme_of(key->suite)->symmetric) {
+        return NULL;
+    }
+    struct pw_key_parts parts = {
+        .suite = key->suite,
+        .role = PW_ROLE_VERIFY,
+        .name = pw_span_str(key->name),
+        .channel = pw_span_str(key->channel),
+        .is_public = true,
+    };
+    memcpy(parts.bytes, key->public_key, sizeof parts.bytes);
+    return pw_key_from(&parts, NULL);
+}
+
+void
+pw_key_free(struct pw_key **key)
+{
+    if (*key == NULL) {
+        return;
+    }
+    sodium_free((*key)->secret); /* makes it writable and wipes it */
+    free(*key);
+    *key = NULL;
+}
+
+enum pw_err
+pw_key_set_channel(struct pw_key *key, const char *pattern, struct pw_why *why)
+{
+    struct pw_span text = pw_span_str(pattern);
+    if (!is_pattern(text)) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "a channel pattern is at most %d characters of printable ASCII",
+                       PW_KEY_CHANNEL_MAX);
+    }
+    copy_text(key->channel, text);
+    return PW_E_OK;
+}
+
+const char *
+pw_key_name(const struct pw_key *key)
+{
+    return key->name;
+}
+
+enum pw_suite
+pw_key_suite(const struct pw_key *key)
+{
+    return key->suite;
+}
+
+enum pw_role
+pw_key_role(const struct pw_key *key)
+{
+    return key->role;
+}
+
+const uint8_t *
+pw_key_id(const struct pw_key *key)
+{
+    return key->id;
+}
+
+const char *
+pw_key_channel(const struct pw_key *key)
+{
+    return key->channel;
+}
+
+bool
+pw_key_takes(const struct pw_key *key, const char *channel)
+{
+    return key->channel[0] == '\0' || fnmatch(key->channel, channel, 0) == 0;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Key files on disk: who may read them, and how they come into being.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "common/base/file.h"
+#include "common/sign/key_body.h"
+
+static void
+wipe_buf(struct pw_buf *buf)
+{
+    if (buf->bytes != NULL) {
+        sodium_memzero(buf->bytes, buf->cap);
+    }
+    pw_buf_free(buf);
+}
+
+/*
+ * A file of a mounted Kubernetes secret is a link to "..data/NAME", and "..data" a link to
+ * the current version. That one shape is followed, and nothing else.
+ */
+static int
+open_mounted(int dir, const char *name)
+{
+    char wanted[NAME_MAX + 8];
+    char target[NAME_MAX + 8];
+    snprintf(wanted, sizeof wanted, "..data/%s", name);
+    ssize_t len = readlinkat(dir, name, target, sizeof target);
+    if (len < 0 || !pw_span_equal((struct pw_span){(const uint8_t *)target, (size_t)len},
+                                  pw_span_str(wanted))) {
+        errno = ELOOP;
+        return -1;
+    }
+    PW_CLEANUP(pw_file_close)
+    int data = openat(dir, "..data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data < 0) {
+        return -1;
+    }
+    return openat(data, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* O_NONBLOCK: a FIFO in the folder must not hang the start. */
+static int
+open_key(const char *path, struct pw_why *why)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char folder[PATH_MAX];
+    int len = snprintf(folder, sizeof folder, "%.*s.", (int)(name - path), path);
+    if (len >= (int)sizeof folder || strlen(name) > NAME_MAX) {
+        (void)pw_fail(why, PW_E_NO_INPUT, "%.200s...: the path is too long", path);
+        return -1;
+    }
+    PW_CLEANUP(pw_file_close) int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd =
+        dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && dir >= 0 && errno == ELOOP) {
+        fd = open_mounted(dir, name);
+    }
+    if (fd < 0 && errno == ELOOP) {
+        (void)pw_fail(why, PW_E_PERM, "%s: a symbolic link; put the key file itself there",
+                      path);
+    } else if (fd < 0) {
+        (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(errno));
+    }
+    return fd;
+}
+
+static enum pw_err
+check_written(const char *path, const struct stat *info, struct pw_why *why)
+{
+    if (!S_ISREG(info->st_mode)) {
+        return pw_fail(why, PW_E_PERM, "%s: not a file; put a key file there", path);
+    }
+    if ((info->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return pw_fail(
+            why, PW_E_PERM,
+            "%s: others may write it (mode %04o); make a new key unless you trust it, "
+            "and run chmod 600 %s",
+            path, info->st_mode & 07777U, path);
+    }
+    return PW_E_OK;
+}
+
+static bool
+is_ours(gid_t group)
+{
+    return group == getegid() || group_member(group);
+}
+
+/*
+ * A secret is for its owner. Kubernetes with fsGroup mounts it as root:group 0440, so a
+ * group of ours may read what root owns; the group of anybody else's file may not.
+ */
+static enum pw_err
+check_read(const char *path, const struct stat *info, struct pw_why *why)
+{
+    bool group = (info->st_mode & S_IRGRP) != 0;
+    bool world = (info->st_mode & S_IROTH) != 0;
+    if (world || (group && !(info->st_uid == 0 && is_ours(info->st_gid)))) {
+        return pw_fail(why, PW_E_PERM,
+                       "%s: others may read it (mode %04o); run chmod 600 %s", path,
+                       info->st_mode & 07777U, path);
+    }
+    return PW_E_OK;
+}
+
+/* Whoever may rename in a parent can put another key in this one's place. */
+static enum pw_err
+check_parents(const char *path, struct pw_why *why)
+{
+    char parent[PATH_MAX];
+    if (realpath(path, parent) == NULL) {
+        return pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(errno));
+    }
+    for (char *slash = strrchr(parent, '/'); slash != NULL; slash = strrchr(parent, '/')) {
+        slash[slash == parent ? 1 : 0] = '\0';
+        struct stat info;
+        if (stat(parent, &info) != 0) {
+            return pw_fail(why, PW_E_NO_INPUT, "%s: %s", parent, strerror(errno));
+        }
+        if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+            return pw_fail(
+                why, PW_E_PERM,
+                "%s: anybody may exchange files in %s (mode %04o); run chmod o-w %s", path,
+                parent, info.st_mode & 07777U, parent);
+        }
+        if (slash == parent) {
+            break;
+        }
+    }
+    return PW_E_OK;
+}
+
+static struct pw_key *
+read_key(int fd, const char *path, struct pw_why *why)
+{
+    /* The first read reserves the whole limit, so the secret is never left in an old block.
+     */
+    PW_CLEANUP(wipe_buf) struct pw_buf text = {.limit = PW_KEY_FILE_MAX};
+    enum pw_err err = pw_file_read_fd(fd, &text);
+    if (err != PW_E_OK) {
+        (void)pw_fail(why, err, "%s: %s", path,
+                      err == PW_E_LIMIT ? "larger than any key file" : pw_err_text(err));
+        return NULL;
+    }
+    struct pw_why inner = {0};
+    struct pw_key *key = pw_key_parse(pw_buf_span(&text), &inner);
+    if (key == NULL) {
+        (void)pw_fail(why, PW_E_FORMAT, "%s:%s", path, inner.text);
+    }
+    return key;
+}
+
+struct pw_key *
+pw_key_load(const char *path, struct pw_why *why)
+{
+    PW_CLEANUP(pw_file_close) int fd = open_key(path, why);
+    struct stat info;
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &info) != 0) {
+        (void)pw_fail(why, PW_E_IO, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (check_written(path, &info, why) != PW_E_OK || check_parents(path, why) != PW_E_OK) {
+        return NULL;
+    }
+    PW_CLEANUP(pw_key_free) struct pw_key *key = read_key(fd, path, why);
+    if (key == NULL || (key->secret != NULL && check_read(path, &info, why) != PW_E_OK)) {
+        return NULL;
+    }
+    struct pw_key *loaded = key;
+    key = NULL;
+    return loaded;
+}
+
+static enum pw_err
+write_key(int dir, const char *file, struct pw_span text, bool *made)
+{
+    PW_CLEANUP(pw_file_close)
+    int fd = openat(dir, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *made = fd >= 0;
+    if (fd < 0) {
+        return PW_E_CREATE;
+    }
+    enum pw_err err = pw_file_write_all(fd, text);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    return fsync(fd) == 0 && fsync(dir) == 0 ? PW_E_OK : PW_E_IO;
+}
+
+enum pw_err
+pw_key_save(const struct pw_key *key, const char *dir, struct pw_why *why)
+{
+    PW_CLEANUP(wipe_buf) struct pw_buf text = {.limit = PW_KEY_FILE_MAX};
+    enum pw_err err = pw_key_format(key, &text);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s", key->name, pw_err_text(err));
+    }
+    PW_CLEANUP(pw_file_close) int folder = pw_file_open_dir(dir, why);
+    if (folder < 0) {
+        return PW_E_CREATE;
+    }
+    char file[PW_KEY_NAME_MAX + sizeof ".pwkey"];
+    snprintf(file, sizeof file, "%s.pwkey", key->name);
+    bool made = false;
+    err = write_key(folder, file, pw_buf_span(&text), &made);
+    if (err == PW_E_OK) {
+        return PW_E_OK;
+    }
+    int reason = errno;
+    if (made) {
+        unlinkat(folder, file, 0); /* half a key is worse than none */
+    }
+    return pw_fail(why, err, "%s/%s: %s; %s", dir, file, strerror(reason),
+                   reason == EEXIST
+                       ? "a key is never overwritten, choose another --id or folder"
+                       : "make room there, or choose another folder");
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/sign/channel_key.h"
+#include "common/sign/sign.h"
+#include "common/sign/trailer.h"
+
+enum { SIBLINGS_MAX = 8 };
+
+struct known_key {
+    struct pw_channel_key ready;
+    bool takes; /* its pattern takes this channel */
+};
+
+/* All of it in sodium_malloc memory: the hash states give the channel's keys away. */
+struct pw_verifier {
+    union pw_hash work;
+    struct pw_channel_key other; /* the key made ready for a sibling */
+    struct pw_scope scope;
+    const char *const *siblings;
+    size_t sibling_count;
+    size_t count;
+    struct known_key keys[];
+};
+
+struct pw_verifier *
+pw_verifier_new(const struct pw_keyring *ring, const char *channel, enum pw_direction dir,
+                const char *const *siblings, size_t sibling_count)
+{
+    struct pw_scope scope = {0};
+    if (!pw_scope_fill(&scope, channel, dir)) {
+        return NULL;
+    }
+    size_t count = pw_keyring_count(ring);
+    struct pw_verifier *verifier =
+        sodium_malloc(sizeof *verifier + count * sizeof verifier->keys[0]);
+    if (verifier == NULL) {
+        return NULL;
+    }
+    memset(verifier, 0, sizeof *verifier);
+    verifier->scope = scope;
+    verifier->siblings = siblings;
+    verifier->sibling_count = sibling_count < SIBLINGS_MAX ? sibling_count : SIBLINGS_MAX;
+    verifier->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct pw_key *key = pw_keyring_at(ring, i);
+        pw_channel_key_fill(&verifier->keys[i].ready, key, &verifier->scope);
+        verifier->keys[i].takes = pw_key_takes(key, channel);
+    }
+    return verifier;
+}
+
+void
+pw_verifier_free(struct pw_verifier **verifier)
+{
+    sodium_free(*verifier);
+    *verifier = NULL;
+}
+
+static const struct known_key *
+find_key(const struct pw_verifier *verifier, const uint8_t id[static 8])
+{
+    for (size_t i = 0; i < verifier->count; i++) {
+        if (memcmp(verifier->keys[i].ready.key->id, id, 8) == 0) {
+            return &verifier->keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* A true signature on the wrong channel is a wiring mistake or a replay, not a forgery. */
+static bool
+fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_signed text,
+             const uint8_t *tag)
+{
+    for (size_t i = 0; i < verifier->sibling_count; i++) {
+        struct pw_scope scope = {0};
+        text.scope = &scope;
+        if (!pw_scope_fill(&scope, verifier->siblings[i], verifier->scope.direction)) {
+            continue;
+        }
+        pw_channel_key_fill(&verifier->other, key, &scope);
+        if (pw_channel_key_fits(&verifier->other, &verifier->work, &text, tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+fill_result(const struct pw_trailer *trailer, struct pw_sig_result *out)
+{
+    out->suite = trailer->suite;
+    memcpy(out->key_id, trailer->key_id, sizeof out->key_id);
+    out->epoch = trailer->epoch;
+    out->seq = trailer->seq;
+    out->time_ns = trailer->time_ns;
+}
+
+/* The order of README.md: cheap and certain first, the tag last. */
+static enum pw_reason
+examine(struct pw_verifier *verifier, const struct pw_trailer *trailer, bool well_formed,
+        const struct pw_span *frames, size_t count)
+{
+    if (count == 0 || count > PW_SIGN_FRAMES_MAX) {
+        return PW_R_SIG_FRAMES;
+    }
+    if (!well_formed) {
+        return PW_R_SIG_FORMAT;
+    }
+    if (trailer->frames != count) {
+        return PW_R_SIG_FRAMES;
+    }
+    const struct known_key *known = find_key(verifier, trailer->key_id);
+    if (known == NULL) {
+        return PW_R_SIG_UNKNOWN_KEY;
+    }
+    const struct pw_key *key = known->ready.key;
+    if (trailer->suite != (uint8_t)pw_key_suite(key)) {
+        return PW_R_SIG_WRONG_SUITE;
+    }
+    if (!known->takes) {
+        return PW_R_SIG_CHANNEL;
+    }
+    struct pw_signed text = {trailer->head, &verifier->scope, frames, count};
+    if (pw_channel_key_fits(&known->ready, &verifier->work, &text, trailer->tag.ptr)) {
+        return PW_R_NONE;
+    }
+    return fits_sibling(verifier, key, text, trailer->tag.ptr) ? PW_R_SIG_CHANNEL
+                                                               : PW_R_SIG_BAD;
+}
+
+void
+pw_verifier_check(struct pw_verifier *verifier, const struct pw_span *frames, size_t count,
+                  struct pw_span trailer, struct pw_sig_result *out)
+{
+    struct pw_trailer parsed;
+    bool well_formed = pw_trailer_parse(trailer, &parsed);
+    *out = (struct pw_sig_result){.state = PW_SIG_BAD, .reason = PW_R_SIG_BAD};
+    fill_result(&parsed, out);
+    out->reason = examine(verifier, &parsed, well_formed, frames, count);
+    if (out->reason == PW_R_NONE) {
+        out->state = PW_SIG_OK;
+    }
+}
+
+const char *
+pw_sig_state_text(const struct pw_sig_result *result)
+{
+    static const char *const words[] = {
+        [PW_SIG_NONE] = "none", [PW_SIG_OK] = "ok", [PW_SIG_MISSING] = "missing"};
+    if ((unsigned)result->state < PW_COUNT(words)) {
+        return words[result->state];
+    }
+    const char *code = pw_reason_code(result->reason);
+    return strncmp(code, "sig.", 4) == 0 ? code + 4 : "bad";
+}
