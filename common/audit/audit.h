@@ -20,18 +20,18 @@
 struct pw_audit;
 
 struct pw_audit_options {
-    const char *path;       /* file, opened O_APPEND 0640; "-" is stdout */
-    const char *instance;   /* `inst` of each line, such as the host's name */
-    size_t queue_records;   /* room of the queue; 0 means 65,536 */
-    bool pass_each;         /* false: passes only in summaries */
+    const char *path;     /* file, opened O_APPEND 0640; "-" is stdout */
+    const char *instance; /* `inst` of each line, such as the host's name */
+    size_t queue_records; /* room of the queue; 0 means 65,536 */
+    bool pass_each;       /* false: passes only in summaries */
 };
 
 /* Open the log and start its thread. NULL with a sentence in `why`. Strings are copied. */
 struct pw_audit *pw_audit_open(const struct pw_audit_options *options, struct pw_why *why);
 
 /*
- * Name a channel once, before its first record; `chan`, `in` and `out` are copied. Returns the
- * number for pw_audit_record.channel, or -1 when out of memory.
+ * Name a channel once, before its first record; `chan`, `in` and `out` are copied. Returns
+ * the number for pw_audit_record.channel, or -1 when out of memory.
  */
 int pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in,
                      const char *out);
@@ -45,8 +45,8 @@ PW_CHECK_RESULT enum pw_err pw_audit_push(struct pw_audit *audit,
                                           struct pw_audit_record *records, size_t count);
 
 /*
- * Whether the log takes records without delay: false while it cannot be written or the queue
- * is full. A relay stops receiving while this is false.
+ * Whether the log takes records without delay: false while it cannot be written or the
+ * queue is full. A relay stops receiving while this is false.
  */
 bool pw_audit_ready(struct pw_audit *audit);
 
@@ -61,7 +61,7 @@ struct pw_audit_counts {
     uint64_t written;    /* lines */
     uint64_t summarised; /* pass records counted in summaries instead of lines */
     uint64_t lost;
-    uint64_t errors;     /* failed writes */
+    uint64_t errors; /* failed writes */
 };
 struct pw_audit_counts pw_audit_counts(struct pw_audit *audit);
 

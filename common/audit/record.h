@@ -28,21 +28,21 @@ enum pw_audit_event {
 
 struct pw_audit_record {
     uint64_t wall_ns;
-    int32_t channel;   /* from pw_audit_channel; -1 for none */
-    uint8_t event;     /* enum pw_audit_event */
-    uint8_t verdict;   /* enum pw_verdict; FRAME only */
-    bool enforced;     /* false: policy said no, the channel only reports */
-    bool scanned;      /* proto, ops, depth, memo mean something */
+    int32_t channel; /* from pw_audit_channel; -1 for none */
+    uint8_t event;   /* enum pw_audit_event */
+    uint8_t verdict; /* enum pw_verdict; FRAME only */
+    bool enforced;   /* false: policy said no, the channel only reports */
+    bool scanned;    /* proto, ops, depth, memo mean something */
     uint8_t proto;
-    uint8_t reason;    /* enum pw_reason; NONE on a clean pass */
+    uint8_t reason; /* enum pw_reason; NONE on a clean pass */
     uint16_t frames;
-    uint32_t ops;      /* sums over the frames of the message; depth the greatest */
+    uint32_t ops; /* sums over the frames of the message; depth the greatest */
     uint32_t depth;
     uint32_t memo;
-    uint32_t dur_ns;   /* examined for so long; 0 when not measured */
+    uint32_t dur_ns; /* examined for so long; 0 when not measured */
     uint64_t bytes;
     struct pw_sig_result sig;
-    char *detail; /* NULL, or more JSON members without braces, such as "\"finds\":[…]"; malloc'd */
+    char *detail; /* malloc'd, or NULL: more JSON members without braces, "\"finds\":[…]" */
 };
 
 _Static_assert(PW_R_COUNT <= 256, "a reason must fit its byte");

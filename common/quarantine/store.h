@@ -16,8 +16,9 @@ struct pw_store;
 enum { PW_STORE_ID = 65, PW_STORE_ULID = 27 }; /* text sizes with NUL */
 
 /*
- * Open, and create 0700, the store in the folder `path`; sweeps what a crash left in tmp/. Keep
- * one per process; it is safe to use from several threads. NULL with a sentence in `why`.
+ * Open, and create 0700, the store in the folder `path`; sweeps what a crash left in tmp/.
+ * One process at a time may have it open; it is safe to use from several threads. NULL
+ * with a sentence in `why`.
  */
 struct pw_store *pw_store_open(const char *path, struct pw_why *why);
 
@@ -27,10 +28,10 @@ void pw_store_free(struct pw_store **store);
 
 /* What pw_store_put stored. */
 struct pw_stored {
-    char object[PW_STORE_ID];    /* SHA-256 of the message, hex: the object's name */
-    char entry[PW_STORE_ULID];   /* ULID of this occurrence */
-    bool fresh;                  /* false: the same message was there already */
-    uint64_t bytes;              /* of the object file */
+    char object[PW_STORE_ID];  /* SHA-256 of the message, hex: the object's name */
+    char entry[PW_STORE_ULID]; /* ULID of this occurrence */
+    bool fresh;                /* false: the same message was there already */
+    uint64_t bytes;            /* of the object file */
 };
 
 /*
@@ -38,16 +39,18 @@ struct pw_stored {
  * members without braces, no line end) as the occurrence. On PW_E_IO, PW_E_NOMEM nothing is
  * half there.
  */
-PW_CHECK_RESULT enum pw_err pw_store_put(struct pw_store *store, const struct pw_span *frames,
-                                         size_t count, struct pw_span meta,
-                                         struct pw_stored *out, struct pw_why *why);
+PW_CHECK_RESULT enum pw_err pw_store_put(struct pw_store *store,
+                                         const struct pw_span *frames, size_t count,
+                                         struct pw_span meta, struct pw_stored *out,
+                                         struct pw_why *why);
 
-/* The SHA-256 that names a message of these frames (README.md), as 64 hex digits and NUL. */
-void pw_store_name(const struct pw_span *frames, size_t count, char out[static PW_STORE_ID]);
+/* The SHA-256 that names a message of these frames (README.md): 64 hex digits and NUL. */
+void pw_store_name(const struct pw_span *frames, size_t count,
+                   char out[static PW_STORE_ID]);
 
 /*
- * Call `visit` for each held entry in order of ULID (that is, of time), with the JSON object
- * of its file. Stops early when it returns false. PW_E_IO, PW_E_NOMEM.
+ * Call `visit` for each held entry in order of ULID (that is, of time), with the JSON
+ * object of its file. Stops early when it returns false. PW_E_IO, PW_E_NOMEM.
  */
 typedef bool pw_store_visit(void *arg, const char *entry, struct pw_span json);
 PW_CHECK_RESULT enum pw_err pw_store_list(struct pw_store *store, pw_store_visit *visit,
@@ -61,16 +64,17 @@ struct pw_held {
 };
 
 /*
- * Parse the bytes of an object file, whole and with its checksum: PW_E_FORMAT otherwise. `held`
- * takes over `bytes` and is to be freed in any case.
+ * Parse the bytes of an object file, whole and with its checksum: PW_E_FORMAT otherwise.
+ * `held` takes over `bytes` and is to be freed in any case.
  */
 PW_CHECK_RESULT enum pw_err pw_held_parse(struct pw_buf *bytes, struct pw_held *held,
                                           struct pw_why *why);
 void pw_held_free(struct pw_held *held);
 
 /*
- * Read back by entry (ULID), object name, or an unambiguous prefix of one of them (at least 4
- * characters). `json` receives the entry's metadata when found by entry, else stays empty.
+ * Read back by entry (ULID), object name, or an unambiguous prefix of one of them (at least
+ * 4 characters). `json` receives the entry's metadata when found by entry, else stays
+ * empty.
  */
 PW_CHECK_RESULT enum pw_err pw_store_get(struct pw_store *store, const char *id,
                                          struct pw_held *held, struct pw_buf *json,

@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/audit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "common/audit/line.h"
+#include "common/audit/sink.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/ulid.h"
+
+enum {
+    DEFAULT_RECORDS = 65536,
+    LEAST_RECORDS = 8,
+    WRITE_BYTES = 256 * 1024, /* lines of one write() */
+    FIRST_CHANNELS = 8,
+};
+
+static const uint64_t ns_per_s = 1000000000;
+static const uint64_t nap_ns = 50000000;         /* a pass waits so long for company */
+static const uint64_t tick_ns = 1000000000;      /* summaries, fdatasync, moved file */
+static const uint64_t first_retry_ns = 50000000; /* then twice as long, up to a tick */
+
+struct channel {
+    struct pw_audit_form form;
+    struct pw_audit_sum sum;   /* under `lock`: passes that wait for the next summary */
+    struct pw_audit_sum taken; /* the writer's: of the summary it is to write */
+};
+
+/* What the writer is doing, so that producers signal only when somebody waits. */
+enum rest {
+    REST_NONE, /* at work: it looks again before it waits */
+    REST_NAP,  /* lets a burst gather; wake it for what is urgent or much */
+    REST_IDLE, /* has nothing: wake it for anything */
+};
+
+struct pw_audit {
+    struct pw_audit_identity identity;
+    char *instance;
+    char host[256];
+    bool pass_each;
+
+    /* Held by the writer while it makes lines; taken before `lock` where both are. */
+    pthread_mutex_t forms;
+    struct channel *channels; /* [0] has no name; a record's number is one less */
+    size_t channel_count;
+    size_t channel_room;
+
+    pthread_mutex_t lock; /* everything down to `counts` */
+    pthread_cond_t work;
+    pthread_cond_t room;
+    struct pw_audit_record *ring;
+    size_t capacity;
+    size_t head;
+    size_t count;
+    size_t waiting; /* producers in need of room */
+    enum rest rest;
+    bool urgent;  /* a record in the ring is not to nap */
+    bool summing; /* some channel's sum is not empty */
+    bool broken;  /* the last write failed */
+    bool reopen;
+    bool aborted;
+    bool stopping;
+    uint64_t lost_unsaid; /* lost, and not yet in a line */
+    struct pw_audit_counts counts;
+
+    /* The writer's own. */
+    pthread_t thread;
+    struct pw_sink sink;
+    struct pw_ulid ulid;
+    struct pw_audit_stamp stamp;
+    uint64_t seq;
+    uint64_t next_tick;
+    uint64_t next_retry;
+    uint64_t retry_after;
+    bool rotated; /* a `rotate` line is due */
+    bool sync_failed;
+};
+
+/* What one round of the writer takes from under the lock, and gives back. */
+struct round {
+    size_t head;
+    size_t count; /* records taken; what is made into lines goes down to `made` */
+    size_t made;
+    uint64_t lost;
+    uint64_t lines;
+    bool tick;
+    bool reopen;
+    enum pw_err err;
+};
+
+/* ---- channels ---- */
+
+static bool
+grow_channels(struct pw_audit *audit)
+{
+    if (audit->channel_count < audit->channel_room) {
+        return true;
+    }
+    size_t room = audit->channel_room == 0 ? FIRST_CHANNELS : audit->channel_room * 2;
+    struct channel *channels = realloc(audit->channels, room * sizeof *channels);
+    if (channels == NULL) {
+        return false;
+    }
+    audit->channels = channels;
+    audit->channel_room = room;
+    return true;
+}
+
+int
+pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in, const char *out)
+{
+    struct channel channel = {0};
+    struct pw_audit_names names = {chan, in, out};
+    if (pw_audit_form_make(&channel.form, &audit->identity, &names) != PW_E_OK) {
+        return -1;
+    }
+    pthread_mutex_lock(&audit->forms);
+    pthread_mutex_lock(&audit->lock);
+    bool added = grow_channels(audit);
+    if (added) {
+        audit->channels[audit->channel_count++] = channel;
+    }
+    int number = (int)audit->channel_count - 2;
+    pthread_mutex_unlock(&audit->lock);
+    pthread_mutex_unlock(&audit->forms);
+    if (!added) {
+        pw_buf_free(&channel.form.bytes);
+    }
+    return added ? number : -1;
+}
+
+static struct channel *
+channel_of(struct pw_audit *audit, int32_t number)
+{
+    bool known = number >= 0 && (size_t)number + 1 < audit->channel_count;
+    return &audit->channels[known ? (size_t)number + 1 : 0];
+}
+
+/* ---- producers ---- */
+
+/* A clean pass, which a summary can stand for. */
+static bool
+is_plain_pass(const struct pw_audit_record *record)
+{
+    return record->event == PW_EVENT_FRAME && record->verdict == PW_PASS &&
+           record->reason == PW_R_NONE && record->detail == NULL;
+}
+
+static bool
+goes_to_summary(const struct pw_audit *audit, const struct pw_audit_record *record)
+{
+    return is_plain_pass(record) &&
+           (!audit->pass_each || audit->count >= audit->capacity - audit->capacity / 4);
+}
+
+static void
+summarise(struct pw_audit *audit, const struct pw_audit_record *record)
+{
+    struct pw_audit_sum *sum = &channel_of(audit, record->channel)->sum;
+    if (sum->messages == 0) {
+        sum->since_ns = record->wall_ns;
+    }
+    sum->messages++;
+    sum->bytes += record->bytes;
+    audit->counts.summarised++;
+    audit->summing = true;
+}
+
+/* One signal is enough: whoever wakes looks at everything. */
+static void
+wake_writer(struct pw_audit *audit)
+{
+    bool due = audit->urgent || audit->count >= audit->capacity / 2;
+    bool first = audit->rest == REST_IDLE && audit->count > 0;
+    if (first || (due && audit->rest != REST_NONE)) {
+        audit->rest = due ? REST_NONE : REST_NAP;
+        pthread_cond_signal(&audit->work);
+    }
+}
+
+static void
+wait_for_room(struct pw_audit *audit)
+{
+    while (audit->count == audit->capacity && !audit->aborted) {
+        wake_writer(audit);
+        audit->waiting++;
+        pthread_cond_wait(&audit->room, &audit->lock);
+        audit->waiting--;
+    }
+}
+
+static enum pw_err
+enqueue(struct pw_audit *audit, struct pw_audit_record *record)
+{
+    wait_for_room(audit);
+    if (audit->count == audit->capacity) {
+        free(record->detail);
+        record->detail = NULL;
+        audit->counts.lost++;
+        audit->lost_unsaid++;
+        return PW_E_STOPPED;
+    }
+    size_t tail = audit->head + audit->count;
+    audit->ring[tail < audit->capacity ? tail : tail - audit->capacity] = *record;
+    record->detail = NULL;
+    audit->count++;
+    audit->urgent = audit->urgent || !is_plain_pass(record);
+    return PW_E_OK;
+}
+
+enum pw_err
+pw_audit_push(struct pw_audit *audit, struct pw_audit_record *records, size_t count)
+{
+    enum pw_err result = PW_E_OK;
+    pthread_mutex_lock(&audit->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (goes_to_summary(audit, &records[i])) {
+            summarise(audit, &records[i]);
+            continue;
+        }
+        enum pw_err err = enqueue(audit, &records[i]);
+        result = err == PW_E_OK ? result : err;
+    }
+    wake_writer(audit);
+    pthread_mutex_unlock(&audit->lock);
+    return result;
+}
+
+bool
+pw_audit_ready(struct pw_audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    bool ready = !audit->broken && audit->count < audit->capacity;
+    pthread_mutex_unlock(&audit->lock);
+    return ready;
+}
+
+static void
+set_flag(struct pw_audit *audit, bool *flag)
+{
+    pthread_mutex_lock(&audit->lock);
+    *flag = true;
+    audit->rest = REST_NONE;
+    pthread_cond_signal(&audit->work);
+    pthread_cond_broadcast(&audit->room);
+    pthread_mutex_unlock(&audit->lock);
+}
+
+void
+pw_audit_reopen(struct pw_audit *audit)
+{
+    set_flag(audit, &audit->reopen);
+}
+
+void
+pw_audit_abort(struct pw_audit *audit)
+{
+    set_flag(audit, &audit->aborted);
+}
+
+struct pw_audit_counts
+pw_audit_counts(struct pw_audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    struct pw_audit_counts counts = audit->counts;
+    pthread_mutex_unlock(&audit->lock);
+    return counts;
+}
+
+/* ---- the writer: lines ---- */
+
+static bool
+has_room(const struct pw_audit *audit)
+{
+    return audit->sink.lines.limit - audit->sink.lines.len >= PW_AUDIT_LINE_MAX;
+}
+
+/* The buffer has room, so making a line cannot fail. */
+static void
+make_line(struct pw_audit *audit, struct round *round, const struct pw_audit_record *record,
+          const struct pw_audit_sum *sum)
+{
+    struct channel *channel = channel_of(audit, record->channel);
+    char id[PW_ULID_TEXT];
+    pw_ulid_next(&audit->ulid, record->wall_ns, id);
+    struct pw_audit_extra extra = {.seq = audit->seq + 1, .id = id, .lost = round->lost};
+    if (sum != NULL) {
+        extra.sum = *sum;
+    }
+    if (pw_audit_form_line(&channel->form, &audit->stamp, record, &extra,
+                           &audit->sink.lines) == PW_E_OK) {
+        audit->seq++;
+        round->lines++;
+        round->lost = 0;
+    }
+}
+
+static void
+make_rotate(struct pw_audit *audit, struct round *round)
+{
+    if (audit->rotated && has_room(audit)) {
+        struct pw_audit_record record = {
+            .wall_ns = pw_clock_wall(), .channel = -1, .event = PW_EVENT_ROTATE};
+        make_line(audit, round, &record, NULL);
+        audit->rotated = false;
+    }
+}
+
+static void
+make_summaries(struct pw_audit *audit, struct round *round)
+{
+    for (size_t i = 0; i < audit->channel_count && has_room(audit); i++) {
+        struct pw_audit_sum *taken = &audit->channels[i].taken;
+        if (taken->messages > 0) {
+            struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
+                                             .channel = (int32_t)i - 1,
+                                             .event = PW_EVENT_SUMMARY};
+            make_line(audit, round, &record, taken);
+            *taken = (struct pw_audit_sum){0};
+        }
+    }
+}
+
+/* The records taken stay in the ring, where no producer touches them, until the round ends.
+ */
+static void
+make_records(struct pw_audit *audit, struct round *round)
+{
+    while (round->made < round->count && has_room(audit)) {
+        size_t at = round->head + round->made;
+        at = at < audit->capacity ? at : at - audit->capacity;
+        make_line(audit, round, &audit->ring[at], NULL);
+        free(audit->ring[at].detail);
+        audit->ring[at].detail = NULL;
+        round->made++;
+    }
+}
+
+/* ---- the writer: the file ---- */
+
+static void
+reopen_if_asked(struct pw_audit *audit, const struct round *round)
+{
+    if (!round->reopen && !(round->tick && pw_sink_moved(&audit->sink))) {
+        return;
+    }
+    struct pw_why why = {{0}};
+    if (pw_sink_reopen(&audit->sink, &why) == PW_E_OK) {
+        audit->rotated = audit->sink.regular;
+        return;
+    }
+    pw_log(PW_LOG_ERROR, "audit log goes on in the file that was open: %s", why.text);
+}
+
+static void
+sync_if_due(struct pw_audit *audit, const struct round *round)
+{
+    if (!round->tick) {
+        return;
+    }
+    bool failed = pw_sink_sync(&audit->sink) != PW_E_OK;
+    if (failed && !audit->sync_failed) {
+        pw_log(PW_LOG_ERROR, "%s: fdatasync: %s; lines written may not outlive a power cut",
+               audit->sink.path, strerror(errno));
+    }
+    audit->sync_failed = failed;
+}
+
+static void
+flush(struct pw_audit *audit, struct round *round)
+{
+    round->err = pw_sink_flush(&audit->sink);
+    if (round->err == PW_E_OK) {
+        audit->retry_after = 0;
+        return;
+    }
+    if (audit->retry_after == 0) {
+        pw_log(PW_LOG_ERROR,
+               "%s: %s; nothing is received until the audit log can be written: make room, "
+               "or move the file away",
+               audit->sink.path, strerror(errno));
+    }
+    uint64_t after = audit->retry_after == 0 ? first_retry_ns : audit->retry_after * 2;
+    audit->retry_after = after < tick_ns ? after : tick_ns;
+    audit->next_retry = pw_clock_steady() + audit->retry_after;
+}
+
+static void
+work_round(struct pw_audit *audit, struct round *round)
+{
+    reopen_if_asked(audit, round);
+    if (pw_sink_empty(&audit->sink)) { /* else what is left goes first */
+        pthread_mutex_lock(&audit->forms);
+        make_rotate(audit, round);
+        make_summaries(audit, round);
+        make_records(audit, round);
+        pthread_mutex_unlock(&audit->forms);
+    }
+    flush(audit, round);
+    sync_if_due(audit, round);
+}
+
+/* ---- the writer: under the lock ---- */
+
+/* Before `until`, or when signalled. */
+static void
+rest_until(struct pw_audit *audit, enum rest rest, uint64_t until)
+{
+    struct timespec at = {.tv_sec = (time_t)(until / ns_per_s),
+                          .tv_nsec = (long)(until % ns_per_s)};
+    audit->rest = rest;
+    (void)pthread_cond_timedwait(&audit->work, &audit->lock, &at);
+    audit->rest = REST_NONE;
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The last write failed: wait for the time to try again, or for someone to change things.
+ */
+static void
+wait_to_retry(struct pw_audit *audit)
+{
+    while (!audit->reopen && !(audit->stopping && audit->aborted) &&
+           pw_clock_steady() < audit->next_retry) {
+        rest_until(audit, REST_NONE, audit->next_retry);
+    }
+}
+
+static bool
+is_due(const struct pw_audit *audit, uint64_t now, uint64_t nap_end)
+{
+    return audit->stopping || audit->reopen || audit->urgent || now >= audit->next_tick ||
+           audit->count >= audit->capacity / 2 || (audit->count > 0 && now >= nap_end);
+}
+
+static void
+wait_for_work(struct pw_audit *audit)
+{
+    if (audit->broken) {
+        wait_to_retry(audit);
+        return;
+    }
+    uint64_t now = pw_clock_steady();
+    uint64_t nap_end = now + nap_ns;
+    while (!is_due(audit, now, nap_end)) {
+        bool idle = audit->count == 0 && now >= nap_end;
+        rest_until(audit, idle ? REST_IDLE : REST_NAP,
+                   idle ? audit->next_tick : earlier(nap_end, audit->next_tick));
+        now = pw_clock_steady();
+        nap_end = idle ? now + nap_ns : nap_end;
+    }
+}
+
+static void
+take_sums(struct pw_audit *audit)
+{
+    for (size_t i = 0; i < audit->channel_count; i++) {
+        struct pw_audit_sum *sum = &audit->channels[i].sum;
+        struct pw_audit_sum *taken = &audit->channels[i].taken;
+        if (sum->messages > 0) {
+            taken->since_ns = taken->messages > 0 ? taken->since_ns : sum->since_ns;
+            taken->messages += sum->messages;
+            taken->bytes += sum->bytes;
+            *sum = (struct pw_audit_sum){0};
+        }
+    }
+    audit->summing = false;
+}
+
+static struct round
+begin_round(struct pw_audit *audit)
+{
+    struct round round = {.head = audit->head, .count = audit->count};
+    uint64_t now = pw_clock_steady();
+    round.tick = now >= audit->next_tick || audit->stopping;
+    if (round.tick) {
+        audit->next_tick = now + tick_ns;
+        take_sums(audit);
+    }
+    round.reopen = audit->reopen;
+    round.lost = audit->lost_unsaid;
+    audit->reopen = false;
+    audit->urgent = false;
+    audit->lost_unsaid = 0;
+    return round;
+}
+
+static void
+end_round(struct pw_audit *audit, const struct round *round)
+{
+    audit->head = (audit->head + round->made) % audit->capacity;
+    audit->count -= round->made;
+    audit->lost_unsaid += round->lost;
+    audit->urgent = audit->urgent || round->made < round->count;
+    audit->counts.written += round->lines;
+    audit->counts.errors += round->err != PW_E_OK;
+    if (audit->broken && round->err == PW_E_OK) {
+        pw_log(PW_LOG_INFO, "%s: the audit log is written again", audit->sink.path);
+    }
+    audit->broken = round->err != PW_E_OK;
+    if (audit->waiting > 0 && round->made > 0) {
+        pthread_cond_broadcast(&audit->room);
+    }
+}
+
+/* Summaries that did not fit the last write. */
+static bool
+owes_summaries(const struct pw_audit *audit)
+{
+    bool owes = audit->summing;
+    for (size_t i = 0; i < audit->channel_count; i++) {
+        owes = owes || audit->channels[i].taken.messages > 0;
+    }
+    return owes;
+}
+
+static bool
+is_finished(const struct pw_audit *audit)
+{
+    if (!audit->stopping) {
+        return false;
+    }
+    bool gave_up = audit->aborted && audit->broken;
+    return gave_up ||
+           (audit->count == 0 && pw_sink_empty(&audit->sink) && !owes_summaries(audit));
+}
+
+static void *
+write_log(void *arg)
+{
+    struct pw_audit *audit = arg;
+    pthread_mutex_lock(&audit->lock);
+    while (!is_finished(audit)) {
+        wait_for_work(audit);
+        struct round round = begin_round(audit);
+        pthread_mutex_unlock(&audit->lock);
+        work_round(audit, &round);
+        pthread_mutex_lock(&audit->lock);
+        end_round(audit, &round);
+    }
+    pthread_mutex_unlock(&audit->lock);
+    return NULL;
+}
+
+/* ---- open and close ---- */
+
+static void
+init_locks(struct pw_audit *audit)
+{
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&audit->forms, NULL);
+    pthread_mutex_init(&audit->lock, NULL);
+    pthread_cond_init(&audit->work, &steady);
+    pthread_cond_init(&audit->room, NULL);
+    pthread_condattr_destroy(&steady);
+}
+
+static void
+release(struct pw_audit *audit)
+{
+    for (size_t i = 0; i < audit->channel_count; i++) {
+        pw_buf_free(&audit->channels[i].form.bytes);
+    }
+    for (size_t i = 0; i < audit->count; i++) {
+        free(audit->ring[(audit->head + i) % audit->capacity].detail);
+    }
+    pw_sink_close(&audit->sink);
+    pthread_cond_destroy(&audit->room);
+    pthread_cond_destroy(&audit->work);
+    pthread_mutex_destroy(&audit->lock);
+    pthread_mutex_destroy(&audit->forms);
+    free(audit->channels);
+    free(audit->ring);
+    free(audit->instance);
+    free(audit);
+}
+
+static bool
+identify(struct pw_audit *audit, const char *instance)
+{
+    if (gethostname(audit->host, sizeof audit->host - 1) != 0) {
+        memcpy(audit->host, "localhost", sizeof "localhost");
+    }
+    audit->instance = strdup(instance == NULL ? audit->host : instance);
+    audit->identity = (struct pw_audit_identity){
+        .instance = audit->instance, .host = audit->host, .pid = (uint32_t)getpid()};
+    return audit->instance != NULL;
+}
+
+/* Signals are for the main thread; SIGPIPE and SIGXFSZ of our writes come back as errors.
+ */
+static bool
+start_thread(struct pw_audit *audit)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&audit->thread, NULL, write_log, audit);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+static enum pw_err
+set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw_why *why)
+{
+    if (sodium_init() < 0) {
+        return pw_fail(why, PW_E_CRYPTO, "audit log: libsodium has no random numbers");
+    }
+    size_t records = options->queue_records == 0 ? DEFAULT_RECORDS : options->queue_records;
+    audit->capacity = records < LEAST_RECORDS ? LEAST_RECORDS : records;
+    audit->pass_each = options->pass_each;
+    audit->ulid.fill = randombytes_buf;
+    audit->next_tick = pw_clock_steady() + tick_ns;
+    audit->ring = calloc(audit->capacity, sizeof *audit->ring);
+    if (audit->ring == NULL || !identify(audit, options->instance) ||
+        (pw_audit_channel(audit, NULL, NULL, NULL), audit->channel_count == 0)) {
+        return pw_fail(why, PW_E_NOMEM,
+                       "audit log: no memory for %zu records; lower the queue",
+                       audit->capacity);
+    }
+    enum pw_err err = pw_sink_open(&audit->sink, options->path, WRITE_BYTES, why);
+    if (err == PW_E_OK && !start_thread(audit)) {
+        err = pw_fail(why, PW_E_OS, "audit log: no thread: %s; raise the limit on tasks",
+                      strerror(errno));
+    }
+    return err;
+}
+
+struct pw_audit *
+pw_audit_open(const struct pw_audit_options *options, struct pw_why *why)
+{
+    struct pw_audit *audit = calloc(1, sizeof *audit);
+    if (audit == NULL) {
+        (void)pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
+        return NULL;
+    }
+    audit->sink.fd = -1;
+    init_locks(audit);
+    if (set_up(audit, options, why) != PW_E_OK) {
+        release(audit);
+        return NULL;
+    }
+    return audit;
+}
+
+void
+pw_audit_close(struct pw_audit **audit)
+{
+    if (*audit == NULL) {
+        return;
+    }
+    set_flag(*audit, &(*audit)->stopping);
+    pthread_join((*audit)->thread, NULL);
+    release(*audit);
+    *audit = NULL;
+}

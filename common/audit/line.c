@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/line.h"
+
+#include <string.h>
+
+#include "common/base/hex.h"
+#include "common/base/json.h"
+
+/*
+ * Caps on names, in bytes. An escape makes six of one, so a form is at most 896 * 6 bytes
+ * of names and their keys: PW_AUDIT_FORM_MAX.
+ */
+enum { NAME_CAP = 128, ENDPOINT_CAP = 256 };
+
+/* What a line holds besides form and detail: every member at its longest is below this. */
+enum { FIXED_MAX = 1024 };
+
+_Static_assert(PW_AUDIT_FORM_MAX + FIXED_MAX < PW_AUDIT_LINE_MAX, "a line always fits");
+
+/* Past 2^53 many readers of JSON lose digits or refuse the line; a hostile trailer can ask.
+ */
+static const uint64_t largest_number = ((uint64_t)1 << 53) - 1;
+
+static const uint64_t ns_per_s = 1000000000;
+static const uint64_t ns_per_ms = 1000000;
+
+struct text {
+    const char *ptr;
+    size_t len;
+};
+
+#define TEXT(literal)                                                                      \
+    {                                                                                      \
+        literal, sizeof(literal) - 1                                                       \
+    }
+#define PUT(pen, literal) put(pen, literal, sizeof(literal) - 1)
+
+/* clang-format off */
+#define EVENT(name, word, level) \
+    [PW_EVENT_##name] = {TEXT("\",\"schema\":\"picklewall.audit/1\",\"event\":\"" word "\",\"id\":\""), level}
+static const struct {
+    struct text opening; /* from the end of "ts" to the start of the id */
+    enum pw_level level;
+} events[] = {
+    EVENT(FRAME,      "frame",      PW_LEVEL_INFO),
+    EVENT(SUMMARY,    "summary",    PW_LEVEL_INFO),
+    EVENT(START,      "start",      PW_LEVEL_INFO),
+    EVENT(STOP,       "stop",       PW_LEVEL_INFO),
+    EVENT(CONFIG,     "config",     PW_LEVEL_INFO),
+    EVENT(KEY,        "key",        PW_LEVEL_INFO),
+    EVENT(QUARANTINE, "quarantine", PW_LEVEL_INFO),
+    EVENT(ROTATE,     "rotate",     PW_LEVEL_INFO),
+    EVENT(ERROR,      "error",      PW_LEVEL_HIGH),
+};
+#undef EVENT
+
+static const struct text verdicts[] = {
+    [PW_DROP]       = TEXT(",\"verdict\":\"drop\""),
+    [PW_QUARANTINE] = TEXT(",\"verdict\":\"quarantine\""),
+    [PW_PASS]       = TEXT(",\"verdict\":\"pass\""),
+};
+/* clang-format on */
+
+/* Where the next byte goes. Every writer below stays within FIXED_MAX by its own caps. */
+struct pen {
+    char *at;
+};
+
+static inline void
+put(struct pen *pen, const char *text, size_t len)
+{
+    memcpy(pen->at, text, len);
+    pen->at += len;
+}
+
+static void
+put_word(struct pen *pen, const char *word)
+{
+    put(pen, word, strlen(word));
+}
+
+static void
+put_uint(struct pen *pen, uint64_t value)
+{
+    char digits[20];
+    size_t first = sizeof digits;
+    value = value < largest_number ? value : largest_number;
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    put(pen, digits + first, sizeof digits - first);
+}
+
+static void
+put_padded(char *out, unsigned value, size_t digits)
+{
+    for (size_t i = digits; i > 0; i--) {
+        out[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+static void
+put_stamp(struct pen *pen, struct pw_audit_stamp *stamp, uint64_t wall_ns)
+{
+    enum { SECOND = 19, WHOLE = 27 };
+    uint64_t second = wall_ns / ns_per_s;
+    if (second != stamp->second || stamp->text[0] == '\0') {
+        pw_clock_format(wall_ns, stamp->text);
+        stamp->second = second;
+    }
+    char *start = pen->at;
+    put(pen, stamp->text, WHOLE);
+    put_padded(start + SECOND + 1, (unsigned)(wall_ns % ns_per_s / 1000), 6);
+}
+
+static void
+put_head(struct pen *pen, const struct pw_audit_record *record,
+         const struct pw_audit_extra *extra)
+{
+    unsigned event = record->event < PW_COUNT(events) ? record->event : PW_EVENT_ERROR;
+    enum pw_level level = pw_reason_level(record->reason);
+    level = level > events[event].level ? level : events[event].level;
+    put(pen, events[event].opening.ptr, events[event].opening.len);
+    put(pen, extra->id, strnlen(extra->id, 26));
+    PUT(pen, "\",\"seq\":");
+    put_uint(pen, extra->seq);
+    PUT(pen, ",\"level\":\"");
+    put_word(pen, pw_level_text(level));
+    PUT(pen, "\"");
+}
+
+static void
+put_judgement(struct pen *pen, const struct pw_audit_record *record)
+{
+    const struct text *verdict =
+        &verdicts[record->verdict < PW_COUNT(verdicts) ? record->verdict : PW_DROP];
+    put(pen, verdict->ptr, verdict->len);
+    if (record->enforced) {
+        PUT(pen, ",\"enforced\":true");
+    } else {
+        PUT(pen, ",\"enforced\":false");
+    }
+}
+
+static void
+put_reason(struct pen *pen, enum pw_reason reason)
+{
+    if (reason == PW_R_NONE) {
+        return;
+    }
+    PUT(pen, ",\"reason\":\"");
+    put_word(pen, pw_reason_code(reason));
+    PUT(pen, "\",\"reason_text\":\"");
+    put_word(pen, pw_reason_text(reason));
+    PUT(pen, "\"");
+}
+
+static void
+put_message(struct pen *pen, const struct pw_audit_record *record)
+{
+    PUT(pen, ",\"msg\":{\"frames\":");
+    put_uint(pen, record->frames);
+    PUT(pen, ",\"bytes\":");
+    put_uint(pen, record->bytes);
+    PUT(pen, "}");
+}
+
+static void
+put_pickle(struct pen *pen, const struct pw_audit_record *record)
+{
+    if (!record->scanned) {
+        return;
+    }
+    PUT(pen, ",\"pickle\":{\"proto\":");
+    put_uint(pen, record->proto);
+    PUT(pen, ",\"ops\":");
+    put_uint(pen, record->ops);
+    PUT(pen, ",\"depth\":");
+    put_uint(pen, record->depth);
+    PUT(pen, ",\"memo\":");
+    put_uint(pen, record->memo);
+    PUT(pen, "}");
+}
+
+/* Negative when the sender's clock is ahead. */
+static void
+put_age(struct pen *pen, uint64_t now_ns, uint64_t then_ns)
+{
+    PUT(pen, ",\"age_ms\":");
+    if (then_ns > now_ns) {
+        PUT(pen, "-");
+    }
+    put_uint(pen, (then_ns > now_ns ? then_ns - now_ns : now_ns - then_ns) / ns_per_ms);
+}
+
+static void
+put_signature(struct pen *pen, const struct pw_audit_record *record)
+{
+    const struct pw_sig_result *sig = &record->sig;
+    if (sig->state == PW_SIG_NONE) {
+        return;
+    }
+    PUT(pen, ",\"sig\":{\"state\":\"");
+    put_word(pen, pw_sig_state_text(sig));
+    PUT(pen, "\"");
+    if (sig->suite != 0) { /* a trailer was read */
+        char key_id[2 * sizeof sig->key_id + 1];
+        pw_hex_encode((struct pw_span){sig->key_id, sizeof sig->key_id}, key_id);
+        PUT(pen, ",\"suite\":");
+        put_uint(pen, sig->suite);
+        PUT(pen, ",\"kid\":\"");
+        put(pen, key_id, sizeof key_id - 1);
+        PUT(pen, "\",\"epoch\":");
+        put_uint(pen, sig->epoch);
+        PUT(pen, ",\"seq\":");
+        put_uint(pen, sig->seq);
+        put_age(pen, record->wall_ns, sig->time_ns);
+    }
+    PUT(pen, "}");
+}
+
+static void
+put_duration(struct pen *pen, uint32_t ns)
+{
+    if (ns == 0) {
+        return;
+    }
+    PUT(pen, ",\"dur_us\":");
+    put_uint(pen, ns / 1000);
+    if (ns % 1000 != 0) {
+        PUT(pen, ".");
+        put_padded(pen->at, ns % 1000, 3);
+        pen->at += 3;
+    }
+}
+
+static void
+put_sum(struct pen *pen, const struct pw_audit_sum *sum)
+{
+    char since[PW_CLOCK_TEXT];
+    pw_clock_format(sum->since_ns, since);
+    PUT(pen, ",\"summary\":{\"messages\":");
+    put_uint(pen, sum->messages);
+    PUT(pen, ",\"bytes\":");
+    put_uint(pen, sum->bytes);
+    PUT(pen, ",\"since\":\"");
+    put_word(pen, since);
+    PUT(pen, "\"}");
+}
+
+static void
+put_detail(struct pen *pen, const char *detail, size_t room)
+{
+    size_t len = detail == NULL ? 0 : strlen(detail);
+    if (len == 0) {
+        return;
+    }
+    PUT(pen, ",");
+    if (len > room) {
+        PUT(pen, "\"detail_cut\":true");
+        return;
+    }
+    put(pen, detail, len);
+}
+
+static void
+put_line(struct pen *pen, const struct pw_audit_form *form, struct pw_audit_stamp *stamp,
+         const struct pw_audit_record *record, const struct pw_audit_extra *extra)
+{
+    const char *start = pen->at;
+    PUT(pen, "{\"ts\":\"");
+    put_stamp(pen, stamp, record->wall_ns);
+    put_head(pen, record, extra);
+    if (form->bytes.len > 0) {
+        memcpy(pen->at, form->bytes.bytes, form->bytes.len);
+        pen->at += form->bytes.len;
+    }
+    if (record->event == PW_EVENT_FRAME) {
+        put_judgement(pen, record);
+    }
+    put_reason(pen, record->reason);
+    if (record->event == PW_EVENT_FRAME) {
+        put_message(pen, record);
+    }
+    if (record->event == PW_EVENT_SUMMARY) {
+        put_sum(pen, &extra->sum);
+    }
+    put_pickle(pen, record);
+    put_signature(pen, record);
+    put_duration(pen, record->dur_ns);
+    if (extra->lost > 0) {
+        PUT(pen, ",\"lost\":");
+        put_uint(pen, extra->lost);
+    }
+    enum { CLOSING = 20 }; /* comma, "detail_cut":true, brace and LF, at most */
+    put_detail(pen, record->detail,
+               PW_AUDIT_LINE_MAX - CLOSING - (size_t)(pen->at - start));
+    PUT(pen, "}\n");
+}
+
+enum pw_err
+pw_audit_form_line(const struct pw_audit_form *form, struct pw_audit_stamp *stamp,
+                   const struct pw_audit_record *record, const struct pw_audit_extra *extra,
+                   struct pw_buf *out)
+{
+    enum pw_err err = pw_buf_reserve(out, PW_AUDIT_LINE_MAX);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    struct pen pen = {(char *)out->bytes + out->len};
+    put_line(&pen, form, stamp, record, extra);
+    out->len = (size_t)(pen.at - (char *)out->bytes);
+    return PW_E_OK;
+}
+
+static void
+member(struct pw_json *json, const char *key, const char *value, size_t cap)
+{
+    if (value != NULL) {
+        pw_json_bytes(json, key, pw_span_str(value), cap);
+    }
+}
+
+enum pw_err
+pw_audit_form_make(struct pw_audit_form *form, const struct pw_audit_identity *identity,
+                   const struct pw_audit_names *names)
+{
+    pw_buf_free(&form->bytes);
+    form->bytes.limit = PW_AUDIT_FORM_MAX;
+    struct pw_json json = pw_json_over(&form->bytes);
+    json.comma = true;
+    member(&json, "inst", identity->instance, NAME_CAP);
+    member(&json, "host", identity->host, NAME_CAP);
+    pw_json_str(&json, "ver", PW_VERSION);
+    pw_json_uint(&json, "pid", identity->pid);
+    member(&json, "chan", names->chan, NAME_CAP);
+    if (names->chan != NULL) {
+        member(&json, "in", names->in, ENDPOINT_CAP);
+        member(&json, "out", names->out, ENDPOINT_CAP);
+    }
+    if (json.err != PW_E_OK) {
+        pw_buf_free(&form->bytes);
+    }
+    return json.err;
+}
+
+enum pw_err
+pw_audit_line(const struct pw_audit_record *record,
+              const struct pw_audit_identity *identity, const struct pw_audit_names *names,
+              uint64_t seq, const char *id, struct pw_buf *out)
+{
+    struct pw_audit_form form = {0};
+    struct pw_audit_stamp stamp = {0};
+    struct pw_audit_extra extra = {.seq = seq, .id = id};
+    enum pw_err err = pw_audit_form_make(&form, identity, names);
+    if (err == PW_E_OK) {
+        err = pw_audit_form_line(&form, &stamp, record, &extra, out);
+    }
+    pw_buf_free(&form.bytes);
+    return err;
+}

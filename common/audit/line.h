@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lines, quickly: what is the same for every line of a channel is rendered once (a form),
+ * and the second of the time stamp once a second.
+ */
+#ifndef PW_COMMON_AUDIT_LINE_H
+#define PW_COMMON_AUDIT_LINE_H
+
+#include "common/audit/record.h"
+#include "common/base/clock.h"
+
+enum { PW_AUDIT_LINE_MAX = 8192, PW_AUDIT_FORM_MAX = 5632 };
+
+/* Members from "inst" to "out", with a leading comma. Zero-initialise, free with the bytes.
+ */
+struct pw_audit_form {
+    struct pw_buf bytes;
+};
+
+/* Render a form anew. On PW_E_NOMEM it is empty. */
+PW_CHECK_RESULT enum pw_err pw_audit_form_make(struct pw_audit_form *form,
+                                               const struct pw_audit_identity *identity,
+                                               const struct pw_audit_names *names);
+
+/* The time stamp of the line before. Zero-initialise; good for one thread. */
+struct pw_audit_stamp {
+    uint64_t second;
+    char text[PW_CLOCK_TEXT];
+};
+
+/* Passes that became a summary. */
+struct pw_audit_sum {
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t since_ns; /* wall time of the first */
+};
+
+/* What the writer adds to a record. */
+struct pw_audit_extra {
+    uint64_t seq;
+    const char *id;          /* ULID text */
+    uint64_t lost;           /* records given up since the line before */
+    struct pw_audit_sum sum; /* SUMMARY only */
+};
+
+/*
+ * Append the line of `record` to `out`. Allocates nothing when `out` has room for
+ * PW_AUDIT_LINE_MAX bytes; PW_E_NOMEM and PW_E_LIMIT leave it as it was.
+ */
+PW_CHECK_RESULT enum pw_err pw_audit_form_line(const struct pw_audit_form *form,
+                                               struct pw_audit_stamp *stamp,
+                                               const struct pw_audit_record *record,
+                                               const struct pw_audit_extra *extra,
+                                               struct pw_buf *out);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+
+static bool
+is_stdout(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+static int
+open_path(const char *path)
+{
+    if (is_stdout(path)) {
+        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    }
+    /* Readable too, to look at the last byte; O_NONBLOCK so that a FIFO cannot hold us
+     * here. */
+    return open(
+        path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        0640);
+}
+
+static bool
+ends_inside_a_line(int fd, off_t size)
+{
+    char last = '\n';
+    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+/* Take `fd` into use: what kind of file is it, and how does it end? */
+static enum pw_err
+adopt(struct pw_sink *sink, int fd, struct pw_why *why)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return pw_fail(why, PW_E_IO, "%s: %s", sink->path, strerror(errno));
+    }
+    bool stdout_wanted = is_stdout(sink->path);
+    if (!stdout_wanted && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s: not a file; name a file for the audit log, or \"-\" for stdout",
+                       sink->path);
+    }
+    sink->fd = fd;
+    sink->regular = !stdout_wanted && S_ISREG(st.st_mode);
+    sink->torn = sink->regular && ends_inside_a_line(fd, st.st_size);
+    sink->dev = st.st_dev;
+    sink->ino = st.st_ino;
+    sink->size = st.st_size;
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_file(struct pw_sink *sink, struct pw_why *why)
+{
+    int fd = open_path(sink->path);
+    if (fd < 0 && errno == ELOOP) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s: a symbolic link, which is not followed; name the file itself",
+                       sink->path);
+    }
+    if (fd < 0) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s: %s; name a file that this user may create and append to",
+                       sink->path, strerror(errno));
+    }
+    enum pw_err err = adopt(sink, fd, why);
+    if (err != PW_E_OK) {
+        close(fd);
+    }
+    return err;
+}
+
+enum pw_err
+pw_sink_open(struct pw_sink *sink, const char *path, size_t room, struct pw_why *why)
+{
+    *sink = (struct pw_sink){.fd = -1, .lines = {.limit = room}};
+    sink->path = strdup(path);
+    enum pw_err err = sink->path == NULL ? PW_E_NOMEM : pw_buf_reserve(&sink->lines, room);
+    if (err != PW_E_OK) {
+        (void)pw_fail(why, err, "%s: %s", path, pw_err_text(err));
+    } else {
+        err = open_file(sink, why);
+    }
+    if (err != PW_E_OK) {
+        pw_sink_close(sink);
+    }
+    return err;
+}
+
+/* write(), waiting a moment for a pipe or terminal that is not blocking. */
+static ssize_t
+write_some(int fd, struct pw_span bytes)
+{
+    for (;;) {
+        ssize_t wrote = write(fd, bytes.ptr, bytes.len);
+        if (wrote >= 0 || (errno != EINTR && errno != EAGAIN)) {
+            return wrote;
+        }
+        struct pollfd writable = {.fd = fd, .events = POLLOUT};
+        if (errno == EAGAIN && poll(&writable, 1, 100) == 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+    }
+}
+
+/* Step back to the start of the line that is half written. */
+static void
+rewind_line(struct pw_sink *sink)
+{
+    while (sink->done > 0 && sink->lines.bytes[sink->done - 1] != '\n') {
+        sink->done--;
+    }
+}
+
+/*
+ * Somebody who empties the file to make room takes the first half of our line away with it:
+ * then the line starts again.
+ */
+static void
+notice_truncation(struct pw_sink *sink)
+{
+    struct stat st;
+    if (!sink->regular || sink->done == 0 || fstat(sink->fd, &st) != 0 ||
+        st.st_size >= sink->size) {
+        return;
+    }
+    rewind_line(sink);
+    sink->torn = ends_inside_a_line(sink->fd, st.st_size);
+}
+
+static void
+remember_size(struct pw_sink *sink)
+{
+    struct stat st;
+    if (sink->regular && fstat(sink->fd, &st) == 0) {
+        sink->size = st.st_size;
+    }
+}
+
+static enum pw_err
+mend_torn_end(struct pw_sink *sink)
+{
+    if (!sink->torn) {
+        return PW_E_OK;
+    }
+    if (write_some(sink->fd, pw_span_str("\n")) != 1) {
+        return PW_E_IO;
+    }
+    sink->torn = false;
+    return PW_E_OK;
+}
+
+enum pw_err
+pw_sink_flush(struct pw_sink *sink)
+{
+    notice_truncation(sink);
+    if (!pw_sink_empty(sink) && mend_torn_end(sink) != PW_E_OK) {
+        return PW_E_IO;
+    }
+    while (!pw_sink_empty(sink)) {
+        struct pw_span rest = {sink->lines.bytes + sink->done,
+                               sink->lines.len - sink->done};
+        ssize_t wrote = write_some(sink->fd, rest);
+        if (wrote < 0) {
+            int saved = errno;
+            remember_size(sink);
+            errno = saved;
+            return PW_E_IO;
+        }
+        sink->done += (size_t)wrote;
+        sink->dirty = true;
+    }
+    pw_buf_clear(&sink->lines);
+    sink->done = 0;
+    return PW_E_OK;
+}
+
+bool
+pw_sink_moved(const struct pw_sink *sink)
+{
+    struct stat st;
+    if (!sink->regular) {
+        return false;
+    }
+    if (lstat(sink->path, &st) != 0) {
+        return errno == ENOENT;
+    }
+    return st.st_dev != sink->dev || st.st_ino != sink->ino;
+}
+
+enum pw_err
+pw_sink_reopen(struct pw_sink *sink, struct pw_why *why)
+{
+    if (is_stdout(sink->path)) {
+        return PW_E_OK;
+    }
+    struct pw_sink old = *sink;
+    enum pw_err err = open_file(sink, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    if (sink->dev == old.dev && sink->ino == old.ino) {
+        sink->torn = old.torn; /* mid-line by our own doing: the rest of the line follows */
+        sink->size = old.size;
+    } else {
+        rewind_line(sink);
+    }
+    if (old.dirty) {
+        (void)fdatasync(old.fd);
+    }
+    close(old.fd);
+    return PW_E_OK;
+}
+
+enum pw_err
+pw_sink_sync(struct pw_sink *sink)
+{
+    if (!sink->dirty || !sink->regular) {
+        return PW_E_OK;
+    }
+    if (fdatasync(sink->fd) != 0) {
+        return PW_E_IO;
+    }
+    sink->dirty = false;
+    return PW_E_OK;
+}
+
+void
+pw_sink_close(struct pw_sink *sink)
+{
+    pw_file_close(&sink->fd);
+    pw_buf_free(&sink->lines);
+    free(sink->path);
+    *sink = (struct pw_sink){.fd = -1};
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ULIDs: 26 characters that sort by time (48 bits of milliseconds, 80 random bits,
+ * Crockford's base 32).
+ */
+#ifndef PW_COMMON_BASE_ULID_H
+#define PW_COMMON_BASE_ULID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PW_ULID_TEXT = 27, PW_ULID_RANDOM = 10, PW_ULID_POOL = 32 * PW_ULID_RANDOM };
+
+/* One source of ULIDs, for one thread at a time. Zero-initialise with `fill`. */
+struct pw_ulid {
+    void (*fill)(void *bytes, size_t len); /* random bytes, such as randombytes_buf */
+    uint64_t last_ms;
+    uint8_t random[PW_ULID_RANDOM]; /* of the last one */
+    uint8_t pool[PW_ULID_POOL];     /* random bytes not yet used: the first `pooled` */
+    size_t pooled;
+};
+
+/*
+ * The next ULID, greater than every earlier one of this source, also when the clock stands
+ * still or steps back.
+ */
+void pw_ulid_next(struct pw_ulid *source, uint64_t wall_ns, char out[static PW_ULID_TEXT]);
+
+#endif
