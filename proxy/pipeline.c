@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/pipeline.h"
+
+#include <stdlib.h>
+
+#include "common/base/json.h"
+#include "common/pickle/layer.h"
+#include "common/pickle/opcode.h"
+#include "common/pickle/scan.h"
+
+struct pw_pipeline {
+    struct pw_pipeline_options options;
+    struct pw_scan *scan;
+    struct pw_layer *layer;
+    struct pw_span *payload; /* max_frames + 1 of them: the frames without the trailer */
+};
+
+/* One message on its way through. */
+struct passage {
+    struct pw_pipeline *pipe;
+    const struct pw_span *frames; /* the payload */
+    size_t count;
+    size_t frame; /* under examination */
+    struct pw_decision *out;
+};
+
+struct pw_pipeline *
+pw_pipeline_new(const struct pw_pipeline_options *options)
+{
+    struct pw_pipeline *pipe = calloc(1, sizeof *pipe);
+    if (pipe == NULL) {
+        return NULL;
+    }
+    pipe->options = *options;
+    pipe->scan = pw_scan_new();
+    pipe->layer = pw_layer_new();
+    pipe->payload = calloc(options->max_frames + 1, sizeof *pipe->payload);
+    if (pipe->scan == NULL || pipe->layer == NULL || pipe->payload == NULL) {
+        pw_pipeline_free(&pipe);
+    }
+    return pipe;
+}
+
+void
+pw_pipeline_free(struct pw_pipeline **pipe)
+{
+    if (*pipe != NULL) {
+        pw_scan_free(&(*pipe)->scan);
+        pw_layer_free(&(*pipe)->layer);
+        free((*pipe)->payload);
+    }
+    free(*pipe);
+    *pipe = NULL;
+}
+
+/* ---- findings ------------------------------------------------------------------------- */
+
+static uint16_t
+copy_name(struct pw_span name, char out[static PW_NAME_MAX])
+{
+    if (name.len > 0) {
+        memcpy(out, name.ptr, name.len < PW_NAME_MAX ? name.len : PW_NAME_MAX);
+    }
+    return (uint16_t)(name.len < UINT16_MAX ? name.len : UINT16_MAX);
+}
+
+/* The slot for one more finding; a graver one than all before takes the last when full. */
+static struct pw_decision_find *
+find_slot(struct pw_decision *out, bool graver)
+{
+    if (out->find_count < PW_FINDS_MAX) {
+        return &out->finds[out->find_count++];
+    }
+    return graver ? &out->finds[PW_FINDS_MAX - 1] : NULL;
+}
+
+static void
+found(void *arg, const struct pw_find *find)
+{
+    struct passage *passage = arg;
+    struct pw_decision *out = passage->out;
+    bool graver = out->reason == PW_R_NONE ||
+                  pw_reason_level(find->reason) > pw_reason_level(out->reason);
+    out->reason = graver ? find->reason : out->reason;
+    out->finds_total++;
+    struct pw_decision_find *slot = find_slot(out, graver);
+    if (slot == NULL) {
+        return;
+    }
+    slot->reason = find->reason;
+    slot->frame = (uint16_t)passage->frame;
+    slot->off = find->off;
+    slot->op = find->op < 0 ? NULL : pw_opcode_info((uint8_t)find->op)->name;
+    slot->mod_len = copy_name(find->mod, slot->mod);
+    slot->name_len = copy_name(find->name, slot->name);
+}
+
+static void
+refuse(struct passage *passage, enum pw_reason reason)
+{
+    found(passage, &(struct pw_find){.reason = reason, .op = -1});
+}
+
+/* ---- signature ------------------------------------------------------------------------ */
+
+/* The last frame that the rules call a pickle; false when there is none. */
+static bool
+find_carrier(const struct pw_frame_rules *rules, size_t count, size_t *carrier)
+{
+    for (size_t i = count; i-- > 0;) {
+        const struct pw_frame_rule *rule = pw_frame_rules_at(rules, i);
+        if (rule != NULL && rule->kind == PW_FRAME_PICKLE) {
+            *carrier = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the trailer is: the frame that carries it and its length there; false: nowhere. */
+static bool
+find_trailer(const struct passage *passage, size_t *carrier, size_t *len)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    if (options->envelope == PW_ENVELOPE_FRAME) {
+        *carrier = passage->count - 1;
+        *len = pw_trailer_at_end(passage->frames[*carrier]);
+        return passage->count > 1 && *len > 0 && *len == passage->frames[*carrier].len;
+    }
+    if (!find_carrier(options->rules, passage->count, carrier)) {
+        return false;
+    }
+    *len = pw_trailer_at_end(passage->frames[*carrier]);
+    return *len > 0;
+}
+
+/* Take the trailer out of the payload, and plan how the message leaves without it. */
+static struct pw_span
+detach_trailer(struct passage *passage, size_t carrier, size_t len)
+{
+    struct pw_pipeline *pipe = passage->pipe;
+    struct pw_edit *edit = &passage->out->edit;
+    memcpy(pipe->payload, passage->frames, passage->count * sizeof *pipe->payload);
+    struct pw_span *frame = &pipe->payload[carrier];
+    struct pw_span trailer = {frame->ptr + frame->len - len, len};
+    frame->len -= len;
+    passage->frames = pipe->payload;
+    if (pipe->options.envelope == PW_ENVELOPE_FRAME) {
+        passage->count--;
+        edit->drop_last = true;
+    } else {
+        edit->cut = true;
+        edit->carrier = carrier;
+        edit->keep = frame->len;
+    }
+    passage->out->edited = true;
+    return trailer;
+}
+
+static void
+verify(struct passage *passage)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    struct pw_sig_result *sig = &passage->out->sig;
+    size_t carrier;
+    size_t len;
+    if (!find_trailer(passage, &carrier, &len)) {
+        sig->state = PW_SIG_MISSING;
+        if (options->verify == PW_VERIFY_REQUIRED) {
+            sig->reason = PW_R_SIG_MISSING;
+            refuse(passage, PW_R_SIG_MISSING);
+        }
+        return;
+    }
+    struct pw_span trailer = detach_trailer(passage, carrier, len);
+    pw_verifier_check(options->verifier, passage->frames, passage->count, trailer, sig);
+    if (sig->state != PW_SIG_OK) {
+        passage->frame = carrier;
+        refuse(passage, sig->reason);
+    }
+}
+
+/* The trailer of this wall, over the frames as they leave. */
+static void
+sign(struct passage *passage, uint64_t now_ns)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    struct pw_edit *edit = &passage->out->edit;
+    size_t carrier = 0;
+    bool as_frame = options->envelope == PW_ENVELOPE_FRAME;
+    if (!as_frame && !find_carrier(options->rules, passage->count, &carrier)) {
+        refuse(passage, PW_R_RULE_COUNT); /* no pickle that could carry it */
+        return;
+    }
+    if (pw_signer_sign(options->signer, passage->frames, passage->count, now_ns,
+                       edit->trailer) != PW_E_OK) {
+        refuse(passage, PW_R_LIMIT_FRAMES);
+        return;
+    }
+    edit->as_frame = as_frame;
+    edit->carrier = carrier;
+    edit->trailer_len = pw_signer_trailer_size(options->signer);
+    passage->out->edited = true;
+}
+
+/* ---- frames --------------------------------------------------------------------------- */
+
+static size_t
+buffers_behind(const struct passage *passage)
+{
+    size_t count = 0;
+    for (size_t i = passage->frame + 1; i < passage->count; i++) {
+        const struct pw_frame_rule *rule = pw_frame_rules_at(passage->pipe->options.rules, i);
+        count += rule != NULL && rule->kind == PW_FRAME_BUFFER;
+    }
+    return count;
+}
+
+static void
+add_report(struct pw_decision *out, const struct pw_report *report)
+{
+    out->scanned = true;
+    out->proto = report->proto > out->proto ? report->proto : out->proto;
+    out->ops += report->ops;
+    out->depth = report->depth > out->depth ? report->depth : out->depth;
+    out->memo += report->memo;
+}
+
+static void
+examine_pickle(struct passage *passage, struct pw_span bytes)
+{
+    const struct pw_policy *policy = passage->pipe->options.policy;
+    struct pw_report report;
+    if (pw_scan_frame(passage->pipe->scan, bytes, pw_policy_limits(policy), &report) !=
+        PW_E_OK) {
+        refuse(passage, PW_R_INTERNAL_ERROR);
+    }
+    add_report(passage->out, &report);
+    size_t kept = passage->out->finds_total;
+    size_t refusals = pw_policy_judge(policy, &report, found, passage);
+    if (refusals > 0 && passage->out->finds_total == kept) {
+        refuse(passage, PW_R_INTERNAL_ERROR); /* refusals that the report did not keep */
+    }
+    if (report.buffers > 0 && report.buffers > buffers_behind(passage)) {
+        refuse(passage, PW_R_RULE_BUFFERS);
+    }
+}
+
+/* What lies around the pickle goes first. */
+static void
+examine_layers(struct passage *passage, const struct pw_frame_rule *rule, struct pw_span bytes)
+{
+    enum pw_reason reason = PW_R_NONE;
+    if (rule->skip_count > 0) {
+        reason = pw_layer_skip(bytes, rule->skip_byte, rule->skip_count, &bytes);
+    }
+    if (reason == PW_R_NONE && rule->zlib) {
+        reason = pw_layer_inflate(passage->pipe->layer, bytes,
+                                  pw_policy_limits(passage->pipe->options.policy), &bytes);
+    }
+    if (reason != PW_R_NONE) {
+        refuse(passage, reason);
+        return;
+    }
+    examine_pickle(passage, bytes);
+}
+
+static void
+examine_frame(struct passage *passage)
+{
+    struct pw_span bytes = passage->frames[passage->frame];
+    const struct pw_frame_rule *rule =
+        pw_frame_rules_at(passage->pipe->options.rules, passage->frame);
+    if (rule == NULL) {
+        refuse(passage, PW_R_RULE_COUNT);
+        return;
+    }
+    switch (rule->kind) {
+    case PW_FRAME_PICKLE:
+        examine_layers(passage, rule, bytes);
+        return;
+    case PW_FRAME_LITERAL:
+        if (bytes.len != rule->literal_len ||
+            memcmp(bytes.ptr, rule->literal, bytes.len) != 0) {
+            refuse(passage, PW_R_RULE_MISMATCH);
+        }
+        return;
+    case PW_FRAME_EMPTY:
+        if (bytes.len != 0) {
+            refuse(passage, PW_R_RULE_MISMATCH);
+        }
+        return;
+    case PW_FRAME_OPAQUE:
+    case PW_FRAME_TOPIC:
+    case PW_FRAME_BUFFER:
+        return; /* nobody unpickles these */
+    }
+}
+
+static void
+examine(struct passage *passage)
+{
+    if (passage->count > passage->pipe->options.max_frames) {
+        refuse(passage, PW_R_LIMIT_FRAMES);
+        return;
+    }
+    if (passage->pipe->options.verify != PW_VERIFY_OFF) {
+        verify(passage);
+    }
+    if (passage->count < pw_frame_rules_least(passage->pipe->options.rules)) {
+        passage->frame = passage->count;
+        refuse(passage, PW_R_RULE_COUNT);
+    }
+    for (passage->frame = 0; passage->frame < passage->count; passage->frame++) {
+        examine_frame(passage);
+    }
+}
+
+/* A trailer that stays on: the message leaves as it came. */
+static void
+keep_trailer(struct pw_decision *out)
+{
+    out->edit = (struct pw_edit){0};
+    out->edited = false;
+}
+
+void
+pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
+                  uint64_t now_ns, struct pw_decision *out)
+{
+    memset(out, 0, offsetof(struct pw_decision, finds)); /* the findings are large: not them */
+    for (size_t i = 0; i < count; i++) {
+        out->bytes += frames[i].len;
+    }
+    struct passage passage = {.pipe = pipe, .frames = frames, .count = count, .out = out};
+    examine(&passage);
+    bool forwards = out->reason == PW_R_NONE || pipe->options.on_violation == PW_PASS;
+    if (!pipe->options.strip && pipe->options.signer == NULL) {
+        keep_trailer(out);
+    }
+    if (forwards && pipe->options.signer != NULL) {
+        passage.frame = 0;
+        sign(&passage, now_ns);
+    }
+    out->enforced = pipe->options.on_violation != PW_PASS || out->reason == PW_R_NONE;
+    out->verdict = out->reason == PW_R_NONE ? PW_PASS : pipe->options.on_violation;
+}
+
+static void
+write_find(struct pw_json *json, const struct pw_decision_find *find)
+{
+    pw_json_object(json, NULL);
+    pw_json_str(json, "code", pw_reason_code(find->reason));
+    pw_json_uint(json, "frame", find->frame);
+    pw_json_uint(json, "off", find->off);
+    if (find->op != NULL) {
+        pw_json_str(json, "op", find->op);
+    }
+    if (find->mod_len > 0 || find->name_len > 0) {
+        struct pw_span mod = {(const uint8_t *)find->mod, find->mod_len};
+        struct pw_span name = {(const uint8_t *)find->name, find->name_len};
+        pw_json_bytes(json, "mod", mod, PW_NAME_MAX);
+        pw_json_bytes(json, "name", name, PW_NAME_MAX);
+    }
+    pw_json_end_object(json);
+}
+
+enum pw_err
+pw_decision_detail(const struct pw_decision *decision, const struct pw_pipeline *pipe,
+                   struct pw_buf *out)
+{
+    struct pw_json json = pw_json_over(out);
+    pw_json_object(&json, "rule");
+    pw_json_str(&json, "id", pw_reason_code(decision->reason));
+    pw_json_str(&json, "set", pw_policy_name(pipe->options.policy));
+    pw_json_end_object(&json);
+    pw_json_array(&json, "finds");
+    for (size_t i = 0; i < decision->find_count; i++) {
+        write_find(&json, &decision->finds[i]);
+    }
+    pw_json_end_array(&json);
+    pw_json_uint(&json, "finds_total", decision->finds_total);
+    return json.err;
+}
