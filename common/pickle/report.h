@@ -38,13 +38,15 @@ struct pw_import {
     uint32_t off;        /* of the opcode */
     uint8_t op;          /* opcode byte */
     uint8_t proto;       /* in force here: below 3 the consumer renames (compat.h) */
+    bool stands;         /* a PW_USE_REF of it is recorded */
 };
 
 /* A value on the abstract stack, in 8 bytes. Read it with the functions below. */
 struct pw_value {
-    uint8_t kind; /* enum pw_value_kind */
-    uint8_t pad[3];
-    uint32_t ref; /* offset of the opcode, index of an object, or index of an import */
+    uint8_t kind;    /* enum pw_value_kind */
+    bool decoded;    /* a string whose text needed decoding: `ref` is an index of those */
+    uint8_t zero[2];
+    uint32_t ref;    /* offset of the opcode, index of an object, or index of an import */
 };
 
 enum pw_value_kind {
@@ -100,14 +102,15 @@ struct pw_report {
     size_t import_count;
     const struct pw_used *used;
     size_t used_count;
-    const struct pw_find *finds; /* in order of offset */
-    size_t find_count;           /* kept; at most PW_REPORT_FINDS */
-    size_t find_total;
+    const struct pw_find *finds; /* in order of offset; of each door the first ones only: */
+    size_t find_count;
+    size_t unkept[PW_DOOR_COUNT]; /* findings left out, by the door that would waive them */
     const struct pw_scan *scan;
     struct pw_span frame;        /* the bytes that were scanned */
 };
 
-enum { PW_REPORT_FINDS = 64 };
+/* Findings kept for each door (reason.h). */
+enum { PW_REPORT_FINDS = 32 };
 
 /* The items of a tuple value: *items points to `count` values. False when they are not kept. */
 bool pw_report_tuple(const struct pw_report *report, struct pw_value value,

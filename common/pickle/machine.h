@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state of the abstract machine, and the small operations on it. Internal to this folder.
+ *
+ * Values are 8 bytes. A constant is the offset of the opcode that pushed it, so its bytes are
+ * looked at only when somebody asks; a container or instance is an index into `objects`.
+ */
+#ifndef PW_COMMON_PICKLE_MACHINE_H
+#define PW_COMMON_PICKLE_MACHINE_H
+
+#include "common/pickle/decode.h"
+#include "common/pickle/scan.h"
+
+/* A growing array that keeps its memory from scan to scan. */
+#define PW_ARRAY(type)                                                                        \
+    struct {                                                                                  \
+        type *at;                                                                             \
+        uint32_t len;                                                                         \
+        uint32_t cap;                                                                         \
+    }
+
+enum {
+    OBJECT_HAS_GLOBAL = 1, /* a tuple with a global in it, or in a tuple in it */
+    OBJECT_SETTLED = 2,    /* those globals are recorded as values */
+    OBJECT_KEPT = 4,       /* a tuple whose items are in `items` */
+    OBJECT_ORIGIN = 8,     /* an instance whose `link` is an import */
+};
+
+struct object {
+    uint32_t link;  /* tuple: first of its items; instance: import it came from */
+    uint32_t count; /* tuple: how many items */
+    uint32_t depth; /* containers on the longest way down, itself included */
+    uint32_t flags;
+};
+
+enum { TUPLE_KEEPS = 16, VALUE_ABSENT = 0xff };
+
+/* Decoded text: see struct pw_value.decoded. */
+struct chunk;
+
+struct pw_scan {
+    struct pw_span frame;
+    const struct pw_limits *limits;
+    enum pw_err err; /* latched: PW_E_NOMEM */
+
+    PW_ARRAY(struct pw_value) stack;
+    PW_ARRAY(uint32_t) marks; /* heights of the stack where MARK stood */
+    uint32_t fence;           /* height of the newest mark: below it nothing is reachable */
+
+    PW_ARRAY(struct pw_value) memo; /* kind VALUE_ABSENT: never written */
+    uint32_t memo_count;            /* distinct keys */
+    bool memo_gap;                  /* some new key was not the number of keys before it */
+
+    PW_ARRAY(struct object) objects; /* [0] is the empty tuple */
+    PW_ARRAY(struct pw_value) items; /* of the tuples that are kept */
+    PW_ARRAY(struct pw_span) texts;
+    PW_ARRAY(struct pw_import) imports;
+    PW_ARRAY(struct pw_used) used;
+    struct chunk *chunks;
+
+    uint64_t frame_end; /* end of the FRAME in force; UINT64_MAX outside */
+    uint32_t ops;
+    uint32_t max_depth;
+    uint32_t buffers;
+    uint8_t proto; /* in force: the latest PROTO */
+    uint8_t proto_high;
+
+    struct pw_find finds[PW_DOOR_COUNT * PW_REPORT_FINDS];
+    size_t find_count;
+    size_t kept[PW_DOOR_COUNT];
+    size_t unkept[PW_DOOR_COUNT];
+};
+
+/* Make room for one more in an array; false, with err latched, when out of memory. */
+bool pw_machine_grow(struct pw_scan *m, void *array, size_t item_size);
+
+#define PW_ARRAY_ROOM(m, array)                                                               \
+    ((array)->len < (array)->cap || pw_machine_grow(m, array, sizeof *(array)->at))
+
+/* Forget the last frame, keep the memory (what is left of it after a giant). */
+void pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits *limits);
+
+/* Release everything. */
+void pw_machine_clear(struct pw_scan *m);
+
+/* Memory for decoded text, good until the next reset; NULL, with err latched. */
+uint8_t *pw_machine_text(struct pw_scan *m, size_t len);
+
+/* Record a finding at `op` (NULL: at the end of the frame), with names or without. */
+void pw_machine_find(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op);
+void pw_machine_find_name(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op,
+                          struct pw_span mod, struct pw_span name);
+
+/* The text of a constant string value; see pw_report_text. */
+bool pw_machine_value_text(const struct pw_scan *m, struct pw_value value,
+                           struct pw_span *text);
+
+#endif
