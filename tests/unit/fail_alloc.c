@@ -77,6 +77,7 @@ fail_alloc_round(size_t n, void (*run)(void *state), void *state)
 {
     fail_alloc_at(n);
     run(state);
+    bool reached = fail_alloc_happened(); /* fail_alloc_at forgets it */
     fail_alloc_at(0);
-    return fail_alloc_happened();
+    return reached;
 }
