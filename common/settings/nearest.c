@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LONGEST = 63 };
+enum { LONGEST = PW_NEAREST_MAX - 1 };
 
 static size_t
 least(size_t a, size_t b)
@@ -45,8 +45,8 @@ pw_nearest_offer(struct pw_nearest *nearest, const char *candidate)
     if (distance > tolerated || distance >= strlen(candidate)) {
         return;
     }
-    if (nearest->best == NULL || distance < nearest->distance) {
-        nearest->best = candidate;
+    if (nearest->best[0] == '\0' || distance < nearest->distance) {
+        memcpy(nearest->best, candidate, strlen(candidate) + 1);
         nearest->distance = distance;
     }
 }

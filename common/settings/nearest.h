@@ -7,14 +7,16 @@
 
 #include <stddef.h>
 
+enum { PW_NEAREST_MAX = 64 };
+
 /*
  * A contest between spellings. Start with {.wanted = text}, offer every candidate, read
- * `best`: NULL when nothing came close.
+ * `best`: "" when nothing came close.
  */
 struct pw_nearest {
     const char *wanted;
-    const char *best; /* borrowed from the candidate offered */
-    size_t distance;  /* letters to change; meaningless while best is NULL */
+    char best[PW_NEAREST_MAX]; /* a copy */
+    size_t distance;           /* letters to change; meaningless while best is "" */
 };
 
 void pw_nearest_offer(struct pw_nearest *nearest, const char *candidate);

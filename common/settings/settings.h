@@ -51,6 +51,8 @@ struct pw_channel {
     int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE of a frame; -1: none */
 };
 
+struct pw_zpl;
+
 struct pw_settings {
     char *file;  /* where this came from */
     char *state; /* folder */
@@ -64,20 +66,29 @@ struct pw_settings {
     size_t channel_count;
     struct pw_policy **policies; /* all that the file and the shipped packs define */
     size_t policy_count;
+    struct pw_zpl *source; /* the text's lines, for pw_settings_place */
+    uint64_t overridden;   /* a bit for each row of settings.def that the environment set */
 };
 
 /*
- * Read and check `path` (its text, or environment PICKLEWALL_* overrides of top-level
- * scalars). NULL with one sentence "FILE:LINE: setting: what is wrong; what would be
- * right". Nothing is created on disk.
+ * Read and check `path` and the environment's PICKLEWALL_* overrides of top-level scalars.
+ * NULL with one sentence "FILE:LINE: setting: what is wrong; what would be right". Nothing
+ * is created on disk.
+ *
+ * Relative paths of the file start at its folder, those of the environment at the working
+ * directory. Shipped packs are looked for in PICKLEWALL_POLICIES, or else in the folder
+ * `policies` beside the file and then in the installed one; all of them are loaded.
  */
 struct pw_settings *pw_settings_load(const char *path, struct pw_why *why);
 
-/* The same for text in memory; `file` is the name that errors give. Environment not read.
+/*
+ * The same for text in memory; `file` is the name that errors give. Neither environment nor
+ * files are read, so that only policies of the text itself are known.
  */
 struct pw_settings *pw_settings_parse(const char *text, const char *file,
                                       struct pw_why *why);
 
+/* Release everything. *settings becomes NULL; a NULL *settings is fine. */
 void pw_settings_free(struct pw_settings **settings);
 
 /* The policy of this name, or NULL. */
@@ -85,6 +96,19 @@ const struct pw_policy *pw_settings_policy(const struct pw_settings *settings,
                                            const char *name);
 
 /*
- * Where the shipped packs are: PICKLEWALL_POLICIES, else the folder `policies` beside the
- * configuration file, else the installed one. */
+ * A shipped policy, without a configuration: found as by pw_settings_load, `config` being
+ * the file whose folder counts (NULL: none). The caller frees it. NULL with a sentence.
+ */
+struct pw_policy *pw_settings_shipped_policy(const char *name, const char *config,
+                                             struct pw_why *why);
+
+enum { PW_PLACE_MAX = 512 };
+
+/*
+ * Where a setting was set, for sentences about it: "FILE:LINE: channel.jobs.sign",
+ * "environment: PICKLEWALL_KEYS", or "FILE: keys" when it stands nowhere.
+ */
+void pw_settings_place(const struct pw_settings *settings, const char *path,
+                       char out[static PW_PLACE_MAX]);
+
 #endif
