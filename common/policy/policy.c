@@ -430,12 +430,11 @@ arguments_fit(const struct pw_policy *policy, const struct pw_report *report,
     return false;
 }
 
-static enum pw_reason
-judge_import(const struct pw_policy *policy, const struct pw_import *import)
+bool
+pw_policy_allows_import(const struct pw_policy *policy, const struct pw_import *import)
 {
     struct faces faces = faces_of(policy, import);
-    bool allowed = permits(faces.raw, PW_USE_COUNT) && permits(faces.mapped, PW_USE_COUNT);
-    return allowed ? PW_R_NONE : PW_R_IMPORT_DENIED;
+    return faces.raw != NULL && faces.mapped != NULL;
 }
 
 static enum pw_reason
@@ -485,9 +484,8 @@ static void
 next_import(struct merge *merge)
 {
     const struct pw_import *import = &merge->report->imports[merge->import++];
-    enum pw_reason reason = judge_import(merge->policy, import);
-    if (reason != PW_R_NONE) {
-        emit(merge, &(struct pw_find){reason, import->off, import->op, import->mod,
+    if (!pw_policy_allows_import(merge->policy, import)) {
+        emit(merge, &(struct pw_find){PW_R_IMPORT_DENIED, import->off, import->op, import->mod,
                                       import->name});
     }
 }

@@ -52,6 +52,9 @@ const struct pw_limits *pw_policy_limits(const struct pw_policy *policy);
 bool pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_span name,
                       enum pw_use use);
 
+/* Whether this import is allowed for some use: as spelled, and as a consumer renames it. */
+bool pw_policy_allows_import(const struct pw_policy *policy, const struct pw_import *import);
+
 /*
  * Judge one report: call `found` for every refusal, in order of offset (findings of the scan
  * that no open door waives, then imports and uses the policy denies). Returns how many.

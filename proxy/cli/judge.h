@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A scanner and a policy, as `scan` and `explain` use them.
+ */
+#ifndef PW_PROXY_CLI_JUDGE_H
+#define PW_PROXY_CLI_JUDGE_H
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/json.h"
+#include "common/pickle/scan.h"
+#include "common/policy/policy.h"
+#include "common/settings/settings.h"
+
+enum { PW_JUDGE_FINDS = 64 };
+
+struct pw_judge {
+    struct pw_settings *settings; /* where the policy comes from */
+    const struct pw_policy *policy;
+    struct pw_scan *scan;
+    struct pw_buf file; /* the bytes under judgement */
+
+    /* Of the file judged last; names point into `file`. */
+    struct pw_report report;
+    struct pw_find finds[PW_JUDGE_FINDS];
+    size_t find_count; /* kept */
+    size_t refusals;   /* all */
+    enum pw_reason reason; /* the gravest; NONE when it passes */
+};
+
+/*
+ * Ready to judge by the policy named `policy` (NULL: python-data) of the configuration `config`
+ * (NULL: the shipped packs). On failure `judge` is to be freed all the same.
+ */
+PW_CHECK_RESULT enum pw_err pw_judge_open(struct pw_judge *judge, const char *config,
+                                          const char *policy, struct pw_why *why);
+void pw_judge_free(struct pw_judge *judge);
+
+/* Read the file ("-": stdin) and judge it. Errors are about reading or memory only. */
+PW_CHECK_RESULT enum pw_err pw_judge_file(struct pw_judge *judge, const char *path,
+                                          struct pw_why *why);
+
+/* Judge bytes that stay where they are until the next call. PW_E_NOMEM. */
+PW_CHECK_RESULT enum pw_err pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes);
+
+/* "pickle", "broken", "opaque", "empty". */
+const char *pw_kind_text(enum pw_kind kind);
+
+/* The members of a finding: "code", "off", "op", "mod", "name". */
+void pw_judge_write_find(struct pw_json *json, const struct pw_find *find);
+
+#endif

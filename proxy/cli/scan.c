@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/pickle/opcode.h"
+#include "proxy/cli/command.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/judge.h"
+
+enum { REFUSED = 1, PROGRESS_FROM = 100 };
+
+/* The files to look at, in byte order of path within each argument. */
+struct paths {
+    char **list;
+    size_t count;
+    size_t cap;
+};
+
+static void
+free_paths(struct paths *paths)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        free(paths->list[i]);
+    }
+    free(paths->list);
+}
+
+static enum pw_err
+add_path(struct paths *paths, const char *path)
+{
+    if (paths->count == paths->cap) {
+        size_t cap = paths->cap == 0 ? 64 : paths->cap * 2;
+        char **list = realloc(paths->list, cap * sizeof *list);
+        if (list == NULL) {
+            return PW_E_NOMEM;
+        }
+        paths->list = list;
+        paths->cap = cap;
+    }
+    char *copy = strdup(path);
+    if (copy == NULL) {
+        return PW_E_NOMEM;
+    }
+    paths->list[paths->count++] = copy;
+    return PW_E_OK;
+}
+
+static int
+compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every regular file below a folder; links are not followed. */
+static enum pw_err
+add_folder(struct paths *paths, char *folder)
+{
+    char *const roots[] = {folder, NULL};
+    size_t first = paths->count;
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (tree == NULL) {
+        return PW_E_NOMEM;
+    }
+    enum pw_err err = PW_E_OK;
+    for (FTSENT *entry = fts_read(tree); entry != NULL && err == PW_E_OK;
+         entry = fts_read(tree)) {
+        if (entry->fts_info == FTS_F) {
+            err = add_path(paths, entry->fts_path);
+        }
+    }
+    fts_close(tree);
+    if (paths->count > first) {
+        qsort(paths->list + first, paths->count - first, sizeof *paths->list, compare_paths);
+    }
+    return err;
+}
+
+static enum pw_err
+add_argument(struct paths *paths, char *path)
+{
+    struct stat status;
+    bool folder = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return folder ? add_folder(paths, path) : add_path(paths, path);
+}
+
+static void
+write_imports(struct pw_json *json, const struct pw_judge *judge)
+{
+    pw_json_array(json, "imports");
+    for (size_t i = 0; i < judge->report.import_count; i++) {
+        const struct pw_import *import = &judge->report.imports[i];
+        pw_json_object(json, NULL);
+        pw_json_bytes(json, "mod", import->mod, import->mod.len);
+        pw_json_bytes(json, "name", import->name, import->name.len);
+        pw_json_str(json, "op", pw_opcode_info(import->op)->name);
+        pw_json_uint(json, "off", import->off);
+        pw_json_bool(json, "allowed", pw_policy_allows_import(judge->policy, import));
+        pw_json_end_object(json);
+    }
+    pw_json_end_array(json);
+}
+
+static enum pw_err
+print_json(const struct pw_judge *judge, const char *path)
+{
+    struct pw_buf line = {.limit = SIZE_MAX / 2};
+    struct pw_json json = pw_json_over(&line);
+    const struct pw_report *report = &judge->report;
+    pw_json_object(&json, NULL);
+    pw_json_str(&json, "path", path);
+    pw_json_uint(&json, "bytes", report->bytes);
+    pw_json_str(&json, "verdict",
+                pw_verdict_text(judge->refusals == 0 ? PW_PASS : PW_QUARANTINE));
+    pw_json_str(&json, "reason", pw_reason_code(judge->reason));
+    pw_json_str(&json, "kind", pw_kind_text(report->kind));
+    pw_json_uint(&json, "proto", report->proto);
+    pw_json_uint(&json, "ops", report->ops);
+    pw_json_uint(&json, "consumed", report->consumed);
+    write_imports(&json, judge);
+    pw_json_array(&json, "finds");
+    for (size_t i = 0; i < judge->find_count; i++) {
+        pw_json_object(&json, NULL);
+        pw_judge_write_find(&json, &judge->finds[i]);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    pw_json_end_object(&json);
+    pw_json_newline(&json);
+    if (json.err == PW_E_OK) {
+        fwrite(line.bytes, 1, line.len, stdout);
+    }
+    pw_buf_free(&line);
+    return json.err;
+}
+
+/* A name from outside, as far as a terminal should see it. */
+static void
+print_name(struct pw_span name)
+{
+    for (size_t i = 0; i < name.len && i < 128; i++) {
+        putchar(name.ptr[i] >= ' ' && name.ptr[i] < 0x7f ? name.ptr[i] : '?');
+    }
+}
+
+static void
+print_words(const struct pw_judge *judge, const char *path)
+{
+    pw_command_print_plain(stdout, path);
+    if (judge->refusals == 0) {
+        printf(": pass (%s, %zu imports)\n", pw_kind_text(judge->report.kind),
+               judge->report.import_count);
+        return;
+    }
+    printf(": refused, %zu finding%s\n", judge->refusals, judge->refusals == 1 ? "" : "s");
+    for (size_t i = 0; i < judge->find_count; i++) {
+        const struct pw_find *find = &judge->finds[i];
+        printf("    at %-8u %s: %s", find->off, pw_reason_code(find->reason),
+               pw_reason_text(find->reason));
+        if (find->mod.len > 0 || find->name.len > 0) {
+            printf(": ");
+            print_name(find->mod);
+            putchar(':');
+            print_name(find->name);
+        }
+        putchar('\n');
+    }
+}
+
+static void
+show_progress(size_t done, size_t count)
+{
+    if (count >= PROGRESS_FROM && isatty(STDERR_FILENO) && (done % 16 == 0 || done == count)) {
+        fprintf(stderr, "\r%zu of %zu files%s", done, count, done == count ? "\n" : "");
+    }
+}
+
+struct options {
+    bool json;
+    const char *config;
+    const char *policy;
+    struct paths paths;
+};
+
+/* The greatest exit code of all files. */
+static int
+scan_all(struct pw_judge *judge, const struct options *options)
+{
+    int code = EX_OK;
+    for (size_t i = 0; i < options->paths.count; i++) {
+        const char *path = options->paths.list[i];
+        struct pw_why why = {0};
+        enum pw_err err = pw_judge_file(judge, path, &why);
+        if (err == PW_E_OK && options->json) {
+            err = print_json(judge, path);
+        } else if (err == PW_E_OK) {
+            print_words(judge, path);
+        }
+        int own = err != PW_E_OK         ? pw_command_fail(err, &why)
+                  : judge->refusals == 0 ? EX_OK
+                                         : REFUSED;
+        code = own > code ? own : code;
+        show_progress(i + 1, options->paths.count);
+    }
+    return code;
+}
+
+static int
+parse(int argc, char **argv, struct options *options)
+{
+    struct pw_args args = pw_args_over(argc, argv);
+    while (pw_args_next(&args)) {
+        if (pw_args_flag(&args, "--json")) {
+            options->json = true;
+        } else if (pw_args_value(&args, "--config", &options->config) ||
+                   pw_args_value(&args, "--policy", &options->policy)) {
+            continue;
+        } else if (pw_args_unknown(&args)) {
+            return EX_USAGE;
+        } else if (add_argument(&options->paths, args.current) != PW_E_OK) {
+            return pw_command_fail(PW_E_NOMEM, NULL);
+        }
+    }
+    return options->paths.count > 0
+               ? EX_OK
+               : pw_command_misused("name a file, a folder with files, or - for stdin");
+}
+
+int
+pw_cmd_scan(int argc, char **argv)
+{
+    struct options options = {0};
+    struct pw_judge judge = {0};
+    struct pw_why why = {0};
+    int code = parse(argc, argv, &options);
+    if (code == EX_OK) {
+        enum pw_err err = pw_judge_open(&judge, options.config, options.policy, &why);
+        code = err == PW_E_OK ? scan_all(&judge, &options) : pw_command_fail(err, &why);
+    }
+    pw_judge_free(&judge);
+    free_paths(&options.paths);
+    return code;
+}
