@@ -428,13 +428,3 @@ pw_policies_take(struct pw_policies *set, size_t *count)
     *count = set->count;
     return policies;
 }
-
-void
-pw_policies_release(struct pw_policies *set, const struct pw_policy *policy)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->drafts[i].policy == policy) {
-            set->drafts[i].policy = NULL;
-        }
-    }
-}

@@ -8,7 +8,7 @@
 
 #include "common/settings/schema.h"
 
-enum { PW_POLICIES_MAX = 256, PW_PACK_FOLDERS = 2 };
+enum { PW_POLICIES_MAX = 256, PW_PACK_FOLDERS = 3 };
 
 struct pw_policies;
 
@@ -35,8 +35,5 @@ PW_CHECK_RESULT enum pw_err pw_policies_get(struct pw_policies *set, const char 
 
 /* Hand what was built to the caller: a malloc'd array, or NULL when out of memory. */
 struct pw_policy **pw_policies_take(struct pw_policies *set, size_t *count);
-
-/* Leave one policy that pw_policies_get returned to the caller. */
-void pw_policies_release(struct pw_policies *set, const struct pw_policy *policy);
 
 #endif

@@ -384,28 +384,47 @@ parse(struct pw_span text, const char *file, char *const folders[static PW_PACK_
 struct pw_settings *
 pw_settings_parse(const char *text, const char *file, struct pw_why *why)
 {
-    char *const folders[PW_PACK_FOLDERS] = {NULL, NULL};
+    char *const folders[PW_PACK_FOLDERS] = {NULL};
     return parse(pw_span_str(text), file, folders, false, why);
 }
 
-/* Where packs are, beside `config` or wherever the environment says. `room` holds a path.
- */
+/* Where packs may be; `folders` points into it. */
+struct search {
+    char beside_config[PATH_MAX];
+    char beside_program[PATH_MAX]; /* in a build tree, or unpacked anywhere */
+    char *folders[PW_PACK_FOLDERS];
+};
+
+/* "FOLDER/policies" for the folder of `file`; false when it is too long. */
+static bool
+policies_beside(const char *file, char out[static PATH_MAX])
+{
+    const char *slash = strrchr(file, '/');
+    int len = slash == NULL ? 0 : (int)(slash - file) + 1;
+    return snprintf(out, PATH_MAX, "%.*spolicies", len, file) < PATH_MAX;
+}
+
 static void
-find_folders(const char *config, char room[static PATH_MAX], char *folders[PW_PACK_FOLDERS])
+find_folders(const char *config, struct search *search)
 {
     static char installed[] = PW_POLICY_DIR;
+    char program[PATH_MAX];
+    *search = (struct search){0};
     char *named = getenv("PICKLEWALL_POLICIES");
     if (named != NULL && named[0] != '\0') {
-        folders[0] = named;
-        folders[1] = NULL;
+        search->folders[0] = named;
         return;
     }
-    const char *slash = config != NULL ? strrchr(config, '/') : NULL;
-    int len = slash == NULL ? 0 : (int)(slash - config) + 1;
-    bool fits = snprintf(room, PATH_MAX, "%.*spolicies", len,
-                         config != NULL ? config : "") < PATH_MAX;
-    folders[0] = config != NULL && fits ? room : installed;
-    folders[1] = config != NULL && fits ? installed : NULL;
+    size_t count = 0;
+    if (config != NULL && policies_beside(config, search->beside_config)) {
+        search->folders[count++] = search->beside_config;
+    }
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[len > 0 ? len : 0] = '\0';
+    if (len > 0 && policies_beside(program, search->beside_program)) {
+        search->folders[count++] = search->beside_program;
+    }
+    search->folders[count] = installed;
 }
 
 struct pw_settings *
@@ -424,10 +443,9 @@ pw_settings_load(const char *path, struct pw_why *why)
                       pw_err_text(err));
         return NULL;
     }
-    char room[PATH_MAX];
-    char *folders[PW_PACK_FOLDERS];
-    find_folders(path, room, folders);
-    return parse(pw_buf_span(&text), path, folders, true, why);
+    struct search search;
+    find_folders(path, &search);
+    return parse(pw_buf_span(&text), path, search.folders, true, why);
 }
 
 const struct pw_policy *
@@ -441,23 +459,26 @@ pw_settings_policy(const struct pw_settings *settings, const char *name)
     return NULL;
 }
 
-struct pw_policy *
-pw_settings_shipped_policy(const char *name, const char *config, struct pw_why *why)
+struct pw_settings *
+pw_settings_packs(struct pw_why *why)
 {
-    char room[PATH_MAX];
-    char *folders[PW_PACK_FOLDERS];
-    find_folders(config, room, folders);
-    struct pw_policies *set = pw_policies_new(folders);
-    if (set == NULL) {
-        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
-        return NULL;
+    struct search search;
+    find_folders(NULL, &search);
+    struct pw_settings *settings = calloc(1, sizeof *settings);
+    struct pw_policies *set = pw_policies_new(search.folders);
+    enum pw_err err = settings != NULL && set != NULL
+                          ? pw_policies_build(set, why)
+                          : pw_fail(why, PW_E_NOMEM, "out of memory");
+    if (err == PW_E_OK) {
+        settings->policies = pw_policies_take(set, &settings->policy_count);
+        err = settings->policies != NULL ? PW_E_OK
+                                         : pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    struct pw_policy *wanted = NULL;
-    if (pw_policies_get(set, name, &wanted, why) == PW_E_OK) {
-        pw_policies_release(set, wanted);
+    if (err != PW_E_OK) {
+        pw_settings_free(&settings);
     }
     pw_policies_free(&set);
-    return wanted;
+    return settings;
 }
 
 void

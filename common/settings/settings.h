@@ -76,8 +76,9 @@ struct pw_settings {
  * is created on disk.
  *
  * Relative paths of the file start at its folder, those of the environment at the working
- * directory. Shipped packs are looked for in PICKLEWALL_POLICIES, or else in the folder
- * `policies` beside the file and then in the installed one; all of them are loaded.
+ * directory. Shipped packs are looked for in PICKLEWALL_POLICIES, or else in the folders
+ * `policies` beside the file and beside the program, and in the installed one; all of them
+ * are loaded.
  */
 struct pw_settings *pw_settings_load(const char *path, struct pw_why *why);
 
@@ -96,11 +97,10 @@ const struct pw_policy *pw_settings_policy(const struct pw_settings *settings,
                                            const char *name);
 
 /*
- * A shipped policy, without a configuration: found as by pw_settings_load, `config` being
- * the file whose folder counts (NULL: none). The caller frees it. NULL with a sentence.
+ * The shipped policies alone, without a configuration: only `policies` and `policy_count`
+ * are set. NULL with a sentence.
  */
-struct pw_policy *pw_settings_shipped_policy(const char *name, const char *config,
-                                             struct pw_why *why);
+struct pw_settings *pw_settings_packs(struct pw_why *why);
 
 enum { PW_PLACE_MAX = 512 };
 

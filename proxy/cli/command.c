@@ -126,7 +126,7 @@ pw_command_unknown(int argc, char **argv)
     for (size_t i = 0; i < PW_COUNT(commands); i++) {
         pw_nearest_offer(&nearest, commands[i].name);
     }
-    if (nearest.best == NULL) {
+    if (nearest.best[0] == '\0') {
         return pw_command_misused("\"%s\" is no command; picklewall help lists them",
                                   wanted);
     }
@@ -249,7 +249,7 @@ say_unknown_option(const char *option)
     snprintf(help, sizeof help, "%s", running != NULL ? running->help : "");
     struct pw_nearest nearest = {.wanted = option};
     offer_options(&nearest, help);
-    if (nearest.best != NULL) {
+    if (nearest.best[0] != '\0') {
         (void)pw_command_misused("no option %s; did you mean %s?", option, nearest.best);
         return;
     }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Fail with the place of a setting before the sentence. */
+static enum pw_err refuse(const struct pw_settings *settings, const char *path,
+                          struct pw_why *why, const char *format, ...) PW_PRINTF(4, 5);
+
+static enum pw_err
+refuse(const struct pw_settings *settings, const char *path, struct pw_why *why,
+       const char *format, ...)
+{
+    char place[PW_PLACE_MAX], text[sizeof why->text];
+    pw_settings_place(settings, path, place);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return pw_fail(why, PW_E_CONFIG, "%s: %s", place, text);
+}
+
+/* Cut the last part off a path: "/a/b" is "/a", and "/a" is "/". */
+static void
+cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash == path) {
+        path[1] = '\0';
+    } else if (slash != NULL) {
+        *slash = '\0';
+    }
+}
+
+/* The folder can be written, or could be made in the nearest one that exists. */
+static enum pw_err
+check_folder(const struct pw_settings *settings, const char *setting, const char *folder,
+             struct pw_why *why)
+{
+    char path[PATH_MAX];
+    struct stat is;
+    if (snprintf(path, sizeof path, "%s", folder) >= PATH_MAX) {
+        return refuse(settings, setting, why,
+                      "is longer than a path may be; choose another");
+    }
+    bool exists = stat(path, &is) == 0;
+    while (stat(path, &is) != 0 && errno == ENOENT && strcmp(path, "/") != 0) {
+        cut_last(path);
+    }
+    if (stat(path, &is) != 0) {
+        return refuse(settings, setting, why,
+                      "%s: %s; name a folder that this user may create", path,
+                      strerror(errno));
+    }
+    if (!S_ISDIR(is.st_mode)) {
+        return refuse(settings, setting, why, "%s is no folder; name one, or move it away",
+                      path);
+    }
+    if (access(path, W_OK | X_OK) != 0) {
+        return refuse(
+            settings, setting, why,
+            "%s: %s: this user may not %s there; name another folder, or change its "
+            "owner",
+            path, strerror(errno), exists ? "write" : "create a folder");
+    }
+    return PW_E_OK;
+}
+
+/* The audit log can be appended to; its folder is `state` or must be there. */
+static enum pw_err
+check_audit(const struct pw_settings *settings, struct pw_why *why)
+{
+    struct stat is;
+    const char *file = settings->audit_file;
+    if (strcmp(file, "-") == 0) {
+        return PW_E_OK;
+    }
+    if (stat(file, &is) == 0 && (S_ISDIR(is.st_mode) || access(file, W_OK) != 0)) {
+        return refuse(settings, "audit.file", why,
+                      "%s is %s; name a file that this user may write", file,
+                      S_ISDIR(is.st_mode) ? "a folder" : "not writable");
+    }
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", file);
+    cut_last(folder);
+    if (strcmp(folder, settings->state) == 0) {
+        return PW_E_OK; /* checked, and made when it is not there */
+    }
+    if (stat(folder, &is) != 0 || !S_ISDIR(is.st_mode)) {
+        return refuse(settings, "audit.file", why, "there is no folder %s; run mkdir -p %s",
+                      folder, folder);
+    }
+    return check_folder(settings, "audit.file", folder, why);
+}
+
+static enum pw_err
+check_signer(const struct pw_settings *settings, const struct pw_channel *channel,
+             const struct pw_keyring *ring, struct pw_why *why)
+{
+    char setting[PW_PLACE_MAX];
+    snprintf(setting, sizeof setting, "channel.%s.sign", channel->name);
+    const struct pw_key *key = pw_keyring_find(ring, channel->sign);
+    if (key == NULL) {
+        return refuse(settings, setting, why,
+                      "no key \"%s\" in %s; picklewall key list %s shows which there are",
+                      channel->sign, settings->keys, settings->keys);
+    }
+    if (pw_key_role(key) != PW_ROLE_SIGN) {
+        return refuse(settings, setting, why,
+                      "key \"%s\" can only verify; put its secret half into %s",
+                      channel->sign, settings->keys);
+    }
+    if (!pw_key_takes(key, channel->name)) {
+        return refuse(
+            settings, setting, why,
+            "key \"%s\" is not for this channel; change its channel: line, or make a "
+            "key with --channel %s",
+            channel->sign, channel->name);
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+check_verifier(const struct pw_settings *settings, const struct pw_channel *channel,
+               const struct pw_keyring *ring, struct pw_why *why)
+{
+    for (size_t i = 0; i < pw_keyring_count(ring); i++) {
+        if (pw_key_takes(pw_keyring_at(ring, i), channel->name)) {
+            return PW_E_OK;
+        }
+    }
+    char setting[PW_PLACE_MAX];
+    snprintf(setting, sizeof setting, "channel.%s.verify", channel->name);
+    return refuse(
+        settings, setting, why,
+        "no key in %s is for this channel, so no message would pass; put the senders' "
+        "keys there",
+        settings->keys);
+}
+
+static enum pw_err
+check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct pw_why *why)
+{
+    struct pw_why inner = {0};
+    *ring = NULL;
+    if (settings->keys == NULL) {
+        return PW_E_OK; /* the parser saw to it that nobody needs one */
+    }
+    *ring = pw_keyring_load(settings->keys, &inner);
+    if (*ring == NULL) {
+        return refuse(settings, "keys", why, "%s", inner.text);
+    }
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < settings->channel_count; i++) {
+        const struct pw_channel *channel = &settings->channels[i];
+        if (channel->sign != NULL) {
+            err = check_signer(settings, channel, *ring, why);
+        }
+        if (err == PW_E_OK && channel->verify == PW_SET_VERIFY_REQUIRED) {
+            err = check_verifier(settings, channel, *ring, why);
+        }
+    }
+    return err;
+}
+
+enum pw_err
+pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
+                  struct pw_why *why)
+{
+    PW_CLEANUP(pw_keyring_free) struct pw_keyring *keys = NULL;
+    enum pw_err err = check_folder(settings, "state", settings->state, why);
+    err = err == PW_E_OK ? check_audit(settings, why) : err;
+    err = err == PW_E_OK ? check_keys(settings, &keys, why) : err;
+    if (err == PW_E_OK && ring != NULL) {
+        *ring = keys;
+        keys = NULL;
+    }
+    return err;
+}
