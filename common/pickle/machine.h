@@ -44,6 +44,7 @@ struct pw_scan {
     enum pw_err err; /* latched: PW_E_NOMEM */
 
     PW_ARRAY(struct pw_value) stack;
+    uint32_t stack_room;            /* values it may hold before something must be asked */
     PW_ARRAY(uint32_t) marks; /* heights of the stack where MARK stood */
     uint32_t fence;           /* height of the newest mark: below it nothing is reachable */
 

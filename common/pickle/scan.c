@@ -42,16 +42,31 @@ stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
 
 /* ---- stack ---------------------------------------------------------------------------- */
 
+static void
+set_stack_room(struct pw_scan *m)
+{
+    m->stack_room =
+        m->stack.cap < m->limits->max_stack ? m->stack.cap : m->limits->max_stack;
+}
+
+static bool
+grow_stack(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->stack.len >= m->limits->max_stack) {
+        return stop(m, PW_R_LIMIT_STACK, op);
+    }
+    if (!pw_machine_grow(m, &m->stack, sizeof *m->stack.at)) {
+        return false;
+    }
+    set_stack_room(m);
+    return true;
+}
+
 static inline bool
 push(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
 {
-    if (__builtin_expect(m->stack.len == m->stack.cap, 0)) {
-        if (m->stack.len >= m->limits->max_stack) {
-            return stop(m, PW_R_LIMIT_STACK, op);
-        }
-        if (!pw_machine_grow(m, &m->stack, sizeof *m->stack.at)) {
-            return false;
-        }
+    if (__builtin_expect(m->stack.len == m->stack_room, 0) && !grow_stack(m, op)) {
+        return false;
     }
     m->stack.at[m->stack.len++] = value;
     return true;
@@ -981,6 +996,7 @@ pw_scan_frame(struct pw_scan *scan, struct pw_span frame, const struct pw_limits
               struct pw_report *out)
 {
     pw_machine_reset(scan, frame, limits);
+    set_stack_room(scan);
     uint64_t consumed;
     enum pw_kind kind = scan_bytes(scan, &consumed);
     *out = (struct pw_report){

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Streams and what they would do. Each row: the bytes, the kind, the imports as
+ * "module:name", the uses as "use(import index)", and the findings as codes.
+ */
+#include "tests/unit/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/pickle/scan.h"
+#include "tests/unit/fail_alloc.h"
+
+struct scan_case {
+    const char *name;
+    struct pw_span bytes;
+    enum pw_kind kind;
+    const char *imports;
+    const char *uses;
+    const char *finds;
+};
+
+#define OK PW_KIND_PICKLE
+#define BAD PW_KIND_BROKEN
+#define P4 "\x80\x04"
+#define POSIX "\x8c\x05posix"
+#define SYSTEM "\x8c\x06system"
+#define ID "\x8c\x02id"
+
+/* clang-format off */
+static const struct scan_case scan_cases[] = {
+    /* nothing, and no pickle */
+    {"no bytes", BYTES(""), PW_KIND_EMPTY, "", "", ""},
+    {"no opcode", BYTES("\xffhello"), PW_KIND_OPAQUE, "", "", "pickle.opaque"},
+    {"JSON", BYTES("{\"a\":1}"), PW_KIND_OPAQUE, "", "", "pickle.opaque"},
+    {"only a STOP", BYTES("."), BAD, "", "", "pickle.underflow"},
+    {"None", BYTES("N."), OK, "", "", ""},
+    {"no STOP", BYTES("N"), BAD, "", "", "pickle.no_stop"},
+    {"no opcode later", BYTES("N\xff."), BAD, "", "", "pickle.opcode"},
+    {"bytes behind STOP", BYTES("N.xyz"), OK, "", "", "pickle.trailing"},
+    {"protocol 6", BYTES("\x80\x06N."), BAD, "", "", "pickle.proto"},
+
+    /* the ways to a global */
+    {"GLOBAL", BYTES("cos\nsystem\n."), OK, "os:system", "ref(0)", ""},
+    {"GLOBAL and REDUCE", BYTES("cos\nsystem\n(S'id'\ntR."), OK, "os:system", "call(0)", ""},
+    {"the same without STOP still runs", BYTES("cos\nsystem\n(S'id'\ntR"), BAD, "os:system", "call(0)", "pickle.no_stop"},
+    {"STACK_GLOBAL and REDUCE", BYTES(P4 POSIX "\x94" SYSTEM "\x94\x93\x94" ID "\x94\x85\x94R\x94."), OK, "posix:system", "call(0)", ""},
+    {"INST", BYTES("(S'id'\nios\nsystem\n."), OK, "os:system", "call(0)", ""},
+    {"OBJ", BYTES("(cos\nsystem\nS'id'\no."), OK, "os:system", "call(0)", ""},
+    {"NEWOBJ", BYTES("\x80\x02" "cm\nC\n)\x81."), OK, "m:C", "new(0)", ""},
+    {"NEWOBJ_EX", BYTES(P4 "cm\nC\n)}\x92."), OK, "m:C", "new(0)", ""},
+    {"BUILD gadget without REDUCE", BYTES("\x80\x02" "ctypes\nSimpleNamespace\n)\x81}X\x0c\0\0\0__setstate__cos\nsystem\nsbX\x02\0\0\0idb."), OK,
+        "types:SimpleNamespace os:system", "new(0) ref(1) build(0) build(0)", ""},
+    {"dotted name", BYTES(P4 "\x8c\x09posixpath\x8c\x09os.system\x93."), OK, "posixpath:os.system", "ref(0)", ""},
+    {"names by way of the memo", BYTES(P4 POSIX "\x94" SYSTEM "\x94" "00h\0h\x01\x93."), OK, "posix:system", "ref(0)", ""},
+    {"names by DUP and POP", BYTES(P4 "\x8c\x02os2" SYSTEM "0" SYSTEM "\x93."), OK, "os:system", "ref(0)", ""},
+    {"UNICODE operands with escapes", BYTES("V\\u006fs\nVsystem\n\x93."), OK, "os:system", "ref(0)", ""},
+    {"LONG_BINPUT and LONG_BINGET", BYTES("X\x02\0\0\0osr\0\0\0\0X\x06\0\0\0systemr\x01\0\0\0" "00j\0\0\0\0j\x01\0\0\0\x93."), OK, "os:system", "ref(0)", ""},
+    {"module with NUL", BYTES(P4 "\x8c\x04os\0x" SYSTEM "\x93."), OK, "os?x:system", "ref(0)", "import.name"},
+    {"empty module", BYTES("c\nsystem\n."), OK, ":system", "ref(0)", "import.name"},
+    {"blank in a name", BYTES("cos \nsystem\n."), OK, "os :system", "ref(0)", "import.name"},
+    {"name that is no UTF-8", BYTES("cos\ns\xffm\n."), OK, "os:s?m", "ref(0)", "import.name"},
+    {"GLOBAL cut in its name: less its last byte", BYTES("cos\nsystems"), BAD, "os:system", "", "pickle.truncated"},
+    {"GLOBAL cut in its module", BYTES("coss"), BAD, "os:", "", "import.name pickle.truncated"},
+    {"INST cut", BYTES("(ios\nsystems"), BAD, "os:system", "", "pickle.truncated"},
+    {"INST without a mark imports all the same", BYTES("ios\nsystem\n."), BAD, "os:system", "", "pickle.no_mark"},
+    {"protocol below 3 is remembered", BYTES("\x80\x02" "c__builtin__\neval\n."), OK, "__builtin__:eval", "ref(0)", ""},
+
+    /* names the machine cannot know */
+    {"name from a call", BYTES(P4 "\x8c\x02os" "cm\nf\n)R\x93."), OK, "m:f", "call(0)", "import.unresolved"},
+    {"name from a global", BYTES(P4 "\x8c\x02os" "cstring\ndigits\n\x93."), OK, "string:digits", "", "import.unresolved"},
+    {"name from Python 2 text is told and refused", BYTES("U\x02osU\x06system\x93."), OK, "os:system", "ref(0)", "import.unresolved"},
+    {"name from bytes", BYTES("C\x02osC\x06system\x93."), OK, "", "", "import.unresolved"},
+    {"name from a buffer", BYTES("\x97" SYSTEM "\x93."), OK, "", "", "buffer.denied import.unresolved"},
+    {"STACK_GLOBAL of one value", BYTES("N\x93."), BAD, "", "", "pickle.underflow"},
+
+    /* calls */
+    {"a result is called", BYTES("cm\nf\n)R)R."), OK, "m:f", "call(0)", "call.computed"},
+    {"a string is called", BYTES("\x8c\x01x)R."), OK, "", "", "call.target"},
+    {"a class from the memo", BYTES("cm\nC\nq\0)\x81h\0)\x81\x86."), OK, "m:C", "new(0) new(0)", ""},
+    {"arguments that are no tuple", BYTES("cm\nf\n]R."), OK, "m:f", "call(0)", "pickle.type"},
+    {"keywords that are no dict", BYTES(P4 "cm\nC\n))\x92."), OK, "m:C", "new(0)", "pickle.type"},
+    {"REDUCE of one value", BYTES(")R."), BAD, "", "", "pickle.underflow"},
+    {"OBJ without class", BYTES("(o."), BAD, "", "", "pickle.underflow"},
+    {"OBJ without mark", BYTES("No."), BAD, "", "", "pickle.no_mark"},
+
+    /* what stands as a value */
+    {"a global in a list", BYTES("]cm\nC\na."), OK, "m:C", "ref(0)", ""},
+    {"a global in a dict", BYTES("}Ncm\nC\ns."), OK, "m:C", "ref(0)", ""},
+    {"a global in a tuple in a list, once", BYTES("]cm\nC\n\x85q\0ah\0a."), OK, "m:C", "ref(0)", ""},
+    {"a global right in the arguments is the policy's", BYTES("cm\nf\ncm\nC\n\x85R."), OK, "m:f m:C", "call(0)", ""},
+    {"a global in a tuple in the arguments", BYTES("cm\nf\ncm\nC\n\x85\x85R."), OK, "m:f m:C", "ref(1) call(0)", ""},
+    {"a global in a state", BYTES("cm\nC\n)\x81}Ncm\nD\nsb."), OK, "m:C m:D", "new(0) ref(1) build(0)", ""},
+    {"a global that is popped", BYTES("cm\nC\n0N."), OK, "m:C", "", ""},
+    {"a global among seventeen items", BYTES("(NNNNNNNNNNNNNNNNcm\nC\nt."), OK, "m:C", "ref(0)", ""},
+
+    /* changing things */
+    {"items of an instance", BYTES("cm\nC\n)\x81(Ne."), OK, "m:C", "new(0) items(0)", ""},
+    {"items of a global", BYTES("cm\nC\nNNs."), OK, "m:C", "ref(0)", "target.global"},
+    {"a state for a global", BYTES("cm\nC\n}b."), OK, "m:C", "ref(0)", "target.global"},
+    {"a state for the result of a computed call", BYTES("cm\nf\n)R)R}b."), OK, "m:f", "call(0)", "call.computed target.unknown"},
+    {"items of a persistent object", BYTES("P1\nNNs."), OK, "", "", "persistent_id.denied target.unknown"},
+    {"a state for a list", BYTES("]}b."), OK, "", "", "pickle.type"},
+    {"items for a number", BYTES("K\x01(e."), OK, "", "", "pickle.type"},
+    {"copyreg._reconstructor makes its class", BYTES("ccopy_reg\n_reconstructor\n(cm\nC\nc__builtin__\nobject\nNtR}b."), OK,
+        "copy_reg:_reconstructor m:C __builtin__:object", "call(0) build(1)", ""},
+
+    /* doors */
+    {"EXT1", BYTES("\x82\x01."), OK, "", "", "extension.denied"},
+    {"EXT2", BYTES("\x83\x01\x00."), OK, "", "", "extension.denied"},
+    {"EXT4", BYTES("\x84\x01\0\0\0."), OK, "", "", "extension.denied"},
+    {"BINPERSID", BYTES("NQ."), OK, "", "", "persistent_id.denied"},
+    {"BINPERSID of a global", BYTES("cm\nC\nQ."), OK, "m:C", "ref(0)", "persistent_id.denied"},
+    {"NEXT_BUFFER READONLY_BUFFER", BYTES("\x80\x05\x97\x98."), OK, "", "", "buffer.denied buffer.denied"},
+    {"READONLY_BUFFER of nothing", BYTES("\x98."), BAD, "", "", "buffer.denied pickle.underflow"},
+
+    /* stack and marks */
+    {"POP takes a mark", BYTES("(0N."), OK, "", "", ""},
+    {"POP of nothing", BYTES("0N."), BAD, "", "", "pickle.underflow"},
+    {"POP_MARK", BYTES("N(NN1."), OK, "", "", ""},
+    {"POP_MARK without mark", BYTES("N1."), BAD, "", "", "pickle.no_mark"},
+    {"TUPLE2 does not cross a mark", BYTES("N(N\x86."), BAD, "", "", "pickle.underflow"},
+    {"STOP on a mark", BYTES("N(."), BAD, "", "", "pickle.underflow"},
+    {"STOP with leftovers", BYTES("N(NN."), OK, "", "", ""},
+    {"DUP of nothing", BYTES("2."), BAD, "", "", "pickle.underflow"},
+    {"TUPLE without mark", BYTES("Nt."), BAD, "", "", "pickle.no_mark"},
+    {"APPENDS with nothing below the mark", BYTES("(Ne."), BAD, "", "", "pickle.underflow"},
+    {"SETITEMS of three", BYTES("}(NNNu."), BAD, "", "", "pickle.odd_items"},
+    {"DICT of one", BYTES("(Nd."), BAD, "", "", "pickle.odd_items"},
+    {"values and a mark are popped", BYTES("((lp0\n0(g0\n00t."), OK, "", "", ""},
+    {"recursive tuple", BYTES("(]\x94(K\x01h\x00t\x94" "1h\x01."), OK, "", "", ""},
+    {"empty groups", BYTES("](e."), OK, "", "", ""},
+    {"LIST and DICT of marks", BYTES("(N(NNdl."), OK, "", "", ""},
+    {"sets", BYTES(P4 "\x8f(K\x01\x90(K\x02\x91\x86."), OK, "", "", ""},
+
+    /* memo */
+    {"a memo from 1 on", BYTES("(lp1\ng1\n\x86."), OK, "", "", ""},
+    {"GET of nothing", BYTES("g0\n."), BAD, "", "", "memo.missing"},
+    {"BINGET of a hole", BYTES("Nq\x05h\x04."), BAD, "", "", "memo.missing"},
+    {"MEMOIZE after a gap", BYTES("Nq\x05N\x94."), OK, "", "", "memo.gap"},
+    {"PUT on an empty segment", BYTES("(q\0."), BAD, "", "", "pickle.underflow"},
+    {"MEMOIZE on an empty stack", BYTES("\x94N."), BAD, "", "", "pickle.underflow"},
+    {"PUT is overwritten", BYTES(POSIX "q\0" "\x8c\x02osq\0" "0h\0" SYSTEM "\x93."), OK, "os:system", "ref(0)", ""},
+    {"PUT far ahead", BYTES("Nr\0\0\0\x10."), BAD, "", "", "limit.memo"},
+    {"PUT with blanks", BYTES("Np 1\n."), OK, "", "", "pickle.number"},
+    {"PUT below zero", BYTES("Np-1\n."), BAD, "", "", "pickle.number pickle.number"},
+    {"GET that stops at NUL in C", BYTES("Np1\ng1\0x\n\x86."), OK, "", "", "pickle.number"},
+
+    /* constants */
+    {"all numbers", BYTES("(I1\nI01\nL5L\nF1.5\nK\1M\1\0J\1\0\0\0\x8a\x01\x05\x8b\1\0\0\0\5G\0\0\0\0\0\0\0\0t."), OK, "", "", ""},
+    {"all texts", BYTES("(S'a'\nVb\nT\1\0\0\0cU\1dX\1\0\0\0e\x8c\1f\x8d\1\0\0\0\0\0\0\0gt."), OK, "", "", ""},
+    {"all bytes", BYTES("(B\1\0\0\0aC\1b\x8e\1\0\0\0\0\0\0\0c\x96\1\0\0\0\0\0\0\0dt."), OK, "", "", ""},
+    {"all singletons", BYTES("(N\x88\x89)]}\x8ft."), OK, "", "", ""},
+    {"hexadecimal INT", BYTES("I0x10\n."), OK, "", "", "pickle.number"},
+    {"INT with NUL", BYTES("I1\0junk\n."), OK, "", "", "pickle.number"},
+    {"STRING without quotes", BYTES("Sabc\n."), BAD, "", "", "pickle.string"},
+    {"UNICODE with a cut escape", BYTES("V\\u12\n."), BAD, "", "", "pickle.unicode"},
+    {"BINSTRING below zero", BYTES("T\xff\xff\xff\xff."), BAD, "", "", "pickle.length"},
+    {"BINUNICODE past the end", BYTES("X\xff\0\0\0a."), BAD, "", "", "pickle.truncated"},
+
+    /* frames */
+    {"a frame", BYTES(P4 "\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
+    {"a frame too long", BYTES(P4 "\x95\3\0\0\0\0\0\0\0N."), OK, "", "", "frame.overrun"},
+    {"a frame that reaches past STOP", BYTES(P4 "\x95\3\0\0\0\0\0\0\0N.N"), OK, "", "", "frame.past_stop pickle.trailing"},
+    {"a frame inside a frame", BYTES(P4 "\x95\x0b\0\0\0\0\0\0\0\x95\0\0\0\0\0\0\0\0N."), OK, "", "", "frame.nested"},
+    {"a header as the last of its frame", BYTES(P4 "\x95\x09\0\0\0\0\0\0\0\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
+    {"an empty frame", BYTES(P4 "\x95\0\0\0\0\0\0\0\0N."), OK, "", "", ""},
+    {"opcodes between frames", BYTES(P4 "\x95\1\0\0\0\0\0\0\0N0\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
+    {"an argument across the end of a frame", BYTES(P4 "\x95\3\0\0\0\0\0\0\0X\1\0\0\0a."), OK, "", "", "frame.straddle"},
+};
+/* clang-format on */
+
+static const char *const use_names[] = {"ref", "call", "new", "build", "items"};
+
+static void
+append(char *text, size_t room, const char *format, ...)
+{
+    size_t len = strlen(text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + len, room - len, format, args);
+    va_end(args);
+}
+
+static void
+append_name(char *text, size_t room, struct pw_span name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        append(text, room, "%c", c >= ' ' && c < 0x7f ? c : '?');
+    }
+}
+
+static void
+describe(const struct pw_report *report, char imports[512], char uses[512], char finds[512])
+{
+    imports[0] = uses[0] = finds[0] = '\0';
+    for (size_t i = 0; i < report->import_count; i++) {
+        append(imports, 512, i > 0 ? " " : "");
+        append_name(imports, 512, report->imports[i].mod);
+        append(imports, 512, ":");
+        append_name(imports, 512, report->imports[i].name);
+    }
+    for (size_t i = 0; i < report->used_count; i++) {
+        append(uses, 512, "%s%s(%u)", i > 0 ? " " : "", use_names[report->used[i].use],
+               report->used[i].import);
+    }
+    for (size_t i = 0; i < report->find_count; i++) {
+        append(finds, 512, "%s%s", i > 0 ? " " : "", pw_reason_code(report->finds[i].reason));
+    }
+}
+
+/* Scan an exact copy, so that a sanitizer sees the first byte past the end. */
+static void
+check_scan(struct pw_scan *scan, const struct scan_case *c)
+{
+    uint8_t *copy = malloc(c->bytes.len + 1);
+    memcpy(copy + 1, c->bytes.ptr, c->bytes.len);
+    struct pw_report report;
+    struct pw_span frame = {copy + 1, c->bytes.len};
+    assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
+    char imports[512], uses[512], finds[512];
+    describe(&report, imports, uses, finds);
+    if (report.kind != c->kind || strcmp(imports, c->imports) != 0 ||
+        strcmp(uses, c->uses) != 0 || strcmp(finds, c->finds) != 0) {
+        fail_msg("%s: kind %d imports [%s] uses [%s] finds [%s]", c->name, report.kind,
+                 imports, uses, finds);
+    }
+    free(copy);
+}
+
+static void
+every_stream_is_seen_for_what_it_does(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t i = 0; i < PW_COUNT(scan_cases); i++) {
+        check_scan(scan, &scan_cases[i]);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+a_used_scanner_sees_the_same_as_a_new_one(void **state)
+{
+    (void)state;
+    struct pw_scan *used = pw_scan_new();
+    for (size_t i = PW_COUNT(scan_cases); i-- > 0;) {
+        check_scan(used, &scan_cases[i]);
+        struct pw_scan *fresh = pw_scan_new();
+        check_scan(fresh, &scan_cases[i]);
+        pw_scan_free(&fresh);
+    }
+    pw_scan_free(&used);
+}
+
+/* Cutting a stream anywhere never adds an import, and loses those behind the cut only. */
+static void
+a_cut_stream_does_what_stands_before_the_cut(void **state)
+{
+    (void)state;
+    struct pw_span whole = BYTES("cos\nsystem\n(S'id'\ntRcm\nf\n)R.");
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t len = 1; len < whole.len; len++) {
+        struct pw_report report;
+        assert_int_equal(pw_scan_frame(scan, (struct pw_span){whole.ptr, len},
+                                       &pw_limits_default, &report),
+                         PW_E_OK);
+        assert_int_equal(report.kind, PW_KIND_BROKEN);
+        assert_true(report.find_count > 0);
+        assert_int_equal(report.import_count, len < 2 ? 1 : len < 21 ? 1 : 2);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+numbers_of_the_report_count_what_they_say(void **state)
+{
+    (void)state;
+    struct pw_span frame = BYTES("\x80\x05]\x94(]\x94]\x94" "ee\x97.behind");
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
+    assert_int_equal(report.kind, PW_KIND_BROKEN); /* the second APPENDS has no mark */
+    frame = BYTES("\x80\x05]\x94(]\x94(]\x94" "ee\x97.behind");
+    assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
+    assert_int_equal(report.kind, PW_KIND_PICKLE);
+    assert_int_equal(report.proto, 5);
+    assert_int_equal(report.ops, 13);
+    assert_int_equal(report.depth, 3);
+    assert_int_equal(report.memo, 3);
+    assert_int_equal(report.buffers, 1);
+    assert_int_equal(report.bytes, frame.len);
+    assert_int_equal(report.consumed, frame.len - 6);
+    pw_scan_free(&scan);
+}
+
+struct limit_case {
+    const char *name;
+    const char *unit; /* repeated */
+    size_t unit_len;
+    size_t times;
+    enum pw_reason reason;
+};
+
+static const struct limit_case limit_cases[] = {
+    {"bytes", "N", 1, 4097, PW_R_LIMIT_BYTES},
+    {"opcodes", "N0", 2, 1001, PW_R_LIMIT_OPS},
+    {"stack", "N", 1, 301, PW_R_LIMIT_STACK},
+    {"marks", "(", 1, 301, PW_R_LIMIT_STACK},
+    {"memo", "N\x94" "0", 3, 201, PW_R_LIMIT_MEMO},
+};
+
+static const struct pw_limits small_limits = {.max_bytes = 4096,
+                                              .max_ops = 2000,
+                                              .max_stack = 300,
+                                              .max_depth = 50,
+                                              .max_memo = 200};
+
+static void
+each_limit_stops_the_scan_with_its_own_finding(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t i = 0; i < PW_COUNT(limit_cases); i++) {
+        const struct limit_case *c = &limit_cases[i];
+        size_t len = c->unit_len * c->times;
+        uint8_t *bytes = malloc(len);
+        for (size_t at = 0; at < len; at++) {
+            bytes[at] = (uint8_t)c->unit[at % c->unit_len];
+        }
+        struct pw_report report;
+        assert_int_equal(
+            pw_scan_frame(scan, (struct pw_span){bytes, len}, &small_limits, &report), PW_E_OK);
+        check_case(c->name, report.find_count == 1 && report.finds[0].reason == c->reason);
+        check_case(c->name, report.kind == PW_KIND_BROKEN);
+        free(bytes);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+nesting_is_counted_through_tuples_lists_and_states(void **state)
+{
+    (void)state;
+    static const char *const nests[] = {"\x85", "\x85", "\x91"};
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t deep = 49; deep <= 51; deep++) {
+        uint8_t bytes[128] = ")";
+        memset(bytes + 1, nests[0][0], deep - 1);
+        bytes[deep] = '.';
+        struct pw_report report;
+        assert_int_equal(pw_scan_frame(scan, (struct pw_span){bytes, deep + 1}, &small_limits,
+                                       &report),
+                         PW_E_OK);
+        assert_int_equal(report.kind, deep <= 50 ? PW_KIND_PICKLE : PW_KIND_BROKEN);
+        if (deep > 50) {
+            assert_int_equal(report.finds[0].reason, PW_R_LIMIT_DEPTH);
+        }
+    }
+    /* ]]]]…aaaa: lists in lists */
+    uint8_t lists[128];
+    memset(lists, ']', 60);
+    memset(lists + 60, 'a', 59);
+    lists[119] = '.';
+    struct pw_report report;
+    assert_int_equal(
+        pw_scan_frame(scan, (struct pw_span){lists, 120}, &small_limits, &report), PW_E_OK);
+    assert_int_equal(report.finds[0].reason, PW_R_LIMIT_DEPTH);
+    pw_scan_free(&scan);
+}
+
+static void
+findings_of_one_door_do_not_crowd_out_others(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    memset(bytes, 0x97, 200); /* NEXT_BUFFER, which a policy may allow */
+    memcpy(bytes + 200, ")R.", 3);
+    bytes[200] = 'N';
+    bytes[201] = 'N';
+    bytes[202] = 'b';
+    bytes[203] = '.';
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, (struct pw_span){bytes, 204}, &pw_limits_default,
+                                   &report),
+                     PW_E_OK);
+    assert_int_equal(report.finds[report.find_count - 1].reason, PW_R_PICKLE_TYPE);
+    assert_int_equal(report.unkept[PW_DOOR_BUFFERS], 200 - PW_REPORT_FINDS);
+    assert_int_equal(report.unkept[PW_DOOR_NONE], 0);
+    pw_scan_free(&scan);
+}
+
+static void
+a_tuple_of_arguments_can_be_read_back(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, BYTES("cm\nf\n(K\1V\\u0061b\nS'c\\x64'\ncm\nC\n)RtR."),
+                                   &pw_limits_default, &report),
+                     PW_E_OK);
+    const struct pw_value *items;
+    size_t count;
+    struct pw_span text;
+    assert_int_equal(report.used_count, 2);
+    assert_true(pw_report_tuple(&report, report.used[1].args, &items, &count));
+    assert_int_equal(count, 4);
+    assert_int_equal(items[0].kind, PW_V_INT);
+    assert_false(pw_report_text(&report, items[0], &text));
+    assert_true(pw_report_text(&report, items[1], &text));
+    assert_true(pw_span_equal(text, BYTES("ab")));
+    assert_true(pw_report_text(&report, items[2], &text));
+    assert_true(pw_span_equal(text, BYTES("cd")));
+    assert_true(pw_span_equal(pw_report_origin(&report, items[3])->name, BYTES("C")));
+    assert_null(pw_report_origin(&report, items[0]));
+    pw_scan_free(&scan);
+}
+
+static void
+scan_all_once(void *state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t i = 0; scan != NULL && i < PW_COUNT(scan_cases); i++) {
+        struct pw_report report;
+        enum pw_err err =
+            pw_scan_frame(scan, scan_cases[i].bytes, &pw_limits_default, &report);
+        assert_true(err == PW_E_OK || err == PW_E_NOMEM);
+        assert_true(err == PW_E_OK || report.kind == PW_KIND_BROKEN);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+running_out_of_memory_is_an_error_and_leaks_nothing(void **state)
+{
+    (void)state;
+    size_t n = 1;
+    while (fail_alloc_round(n, scan_all_once, NULL)) {
+        n++;
+    }
+    assert_true(n > 5);
+}
+
+static void
+a_warm_scanner_allocates_nothing(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    for (size_t i = 0; i < PW_COUNT(scan_cases); i++) {
+        (void)!pw_scan_frame(scan, scan_cases[i].bytes, &pw_limits_default, &report);
+    }
+    fail_alloc_at(1);
+    for (size_t i = 0; i < PW_COUNT(scan_cases); i++) {
+        enum pw_err err =
+            pw_scan_frame(scan, scan_cases[i].bytes, &pw_limits_default, &report);
+        assert_int_equal(err, PW_E_OK);
+    }
+    assert_false(fail_alloc_happened());
+    fail_alloc_at(0);
+    pw_scan_free(&scan);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_stream_is_seen_for_what_it_does),
+        cmocka_unit_test(a_used_scanner_sees_the_same_as_a_new_one),
+        cmocka_unit_test(a_cut_stream_does_what_stands_before_the_cut),
+        cmocka_unit_test(numbers_of_the_report_count_what_they_say),
+        cmocka_unit_test(each_limit_stops_the_scan_with_its_own_finding),
+        cmocka_unit_test(nesting_is_counted_through_tuples_lists_and_states),
+        cmocka_unit_test(findings_of_one_door_do_not_crowd_out_others),
+        cmocka_unit_test(a_tuple_of_arguments_can_be_read_back),
+        cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
+        cmocka_unit_test(a_warm_scanner_allocates_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
