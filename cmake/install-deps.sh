@@ -8,7 +8,10 @@ set -euo pipefail
 
 packages_of() {
     case $1 in
-    build) echo gcc libc6-dev cmake ninja-build pkg-config libzmq3-dev libczmq-dev libsodium-dev zlib1g-dev ;;
+    build)
+        echo gcc libc6-dev cmake ninja-build pkg-config
+        echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev
+        ;;
     test) echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema ;;
     fuzz) echo clang libclang-rt-14-dev llvm ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
@@ -22,12 +25,12 @@ for group in "$@"; do
         echo "install-deps.sh: $group: no such group; name any of build test fuzz lint" >&2
         exit 64
     fi
-    read -ra packages <<<"$row"
+    read -ra packages <<<"${row//$'\n'/ }"
     wanted+=("${packages[@]}")
 done
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "install-deps.sh: not a Debian; these packages, or your system's like them, are needed:" >&2
+    echo "install-deps.sh: not a Debian; what these packages hold is needed:" >&2
     echo "    ${wanted[*]}" >&2
     exit 0 # CMake names the first one that is really missing
 fi

@@ -5,7 +5,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SKIPPED = {".git", "build", "corpus", "__pycache__", ".pytest_cache"}
+SKIPPED = {".git", "build", "corpus", "data", "__pycache__", ".pytest_cache"}
 
 
 def files(*endings, under="."):
