@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A message with a trailer at its end: found, parsed, checked. The first byte says into how
+ * many frames the rest is cut. Nothing but the bytes we signed ourselves may verify.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "common/sign/key_body.h"
+#include "common/sign/sign.h"
+#include "common/sign/trailer.h"
+
+enum { FRAMES = 4 };
+
+static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
+                                       PW_SUITE_BLAKE2B};
+static const char *const names[] = {"hmac", "pair", "fast"};
+static const char *const siblings[] = {"mail"};
+
+static struct pw_keyring *ring;
+static struct pw_verifier *verifier;
+
+static void
+require(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static void
+start(void)
+{
+    ring = pw_keyring_new();
+    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+        struct pw_key_parts parts = {.suite = suites[i], .name = pw_span_str(names[i])};
+        memset(parts.bytes, 1, sizeof parts.bytes);
+        struct pw_key *key = pw_key_from(&parts, NULL);
+        require(key != NULL && pw_keyring_add(ring, &key) == PW_E_OK);
+    }
+    verifier = pw_verifier_new(ring, "jobs", PW_DIR_FORWARD, siblings, PW_COUNT(siblings));
+    require(verifier != NULL);
+}
+
+/* What was parsed packs to the bytes it came from. */
+static void
+pack_again(struct pw_span trailer)
+{
+    struct pw_trailer parsed;
+    uint8_t head[PW_TRAILER_HEAD];
+    if (!pw_trailer_parse(trailer, &parsed)) {
+        return;
+    }
+    pw_trailer_pack(&parsed, head);
+    require(memcmp(head, trailer.ptr, sizeof head) == 0);
+}
+
+static void
+check(const struct pw_span *frames, size_t count, struct pw_span trailer)
+{
+    struct pw_sig_result result;
+    pw_verifier_check(verifier, frames, count, trailer, &result);
+    require(result.state != PW_SIG_OK && result.reason != PW_R_NONE);
+    require(pw_sig_state_text(&result)[0] != '\0');
+}
+
+/* The same message, signed by each key, verifies. */
+static void
+sign(const struct pw_span *frames, size_t count)
+{
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        uint8_t bytes[PW_TRAILER_MAX];
+        struct pw_sig_result result;
+        PW_CLEANUP(pw_signer_free)
+        struct pw_signer *signer =
+            pw_signer_new(ring, names[i], "jobs", PW_DIR_FORWARD, 1, NULL);
+        require(signer != NULL &&
+                pw_signer_sign(signer, frames, count, 1, bytes) == PW_E_OK);
+        struct pw_span trailer = {bytes, pw_signer_trailer_size(signer)};
+        require(pw_trailer_at_end(trailer) == trailer.len);
+        pw_verifier_check(verifier, frames, count, trailer, &result);
+        require(result.state == PW_SIG_OK);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (ring == NULL) {
+        start();
+    }
+    struct pw_cursor cur = pw_cursor_over((struct pw_span){data, size});
+    size_t count = pw_cursor_uint(&cur, 1) % FRAMES + 1;
+    size_t len = pw_trailer_at_end(cur.rest);
+    require(len == 0 || len == 72 || len == 104);
+    require(len <= cur.rest.len);
+
+    struct pw_span frames[FRAMES];
+    size_t piece = (cur.rest.len - len) / count;
+    size_t payload = cur.rest.len - len;
+    for (size_t i = 0; i < count; i++) {
+        frames[i] = pw_cursor_take(&cur, i + 1 < count ? piece : payload - piece * i);
+    }
+    pack_again(cur.rest);
+    check(frames, count, cur.rest);
+    sign(frames, count);
+    return 0;
+}
