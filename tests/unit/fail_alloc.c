@@ -13,6 +13,7 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t most);
 
 static atomic_size_t countdown;
 static atomic_bool happened;
@@ -57,6 +58,18 @@ __wrap_strdup(const char *text)
     size_t size = strlen(text) + 1;
     char *copy = __wrap_malloc(size);
     return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+char *
+__wrap_strndup(const char *text, size_t most)
+{
+    size_t len = strnlen(text, most);
+    char *copy = __wrap_malloc(len + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, len);
+        copy[len] = '\0';
+    }
+    return copy;
 }
 
 void

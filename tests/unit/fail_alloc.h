@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Make the n-th allocation fail. The linker routes malloc, calloc, realloc and strdup of our
+ * Make the n-th allocation fail. The linker routes malloc, calloc, realloc, str[n]dup of our
  * own objects here (--wrap); libraries that allocate inside themselves are not touched.
  *
  *     for (size_t n = 1; fail_alloc_round(n, run, state); n++) {}
