@@ -10,7 +10,7 @@
 
 #include "common/base/utf8.h"
 
-enum { INDENT = 4, FIRST_NODES = 32 };
+enum { INDENT = 4, FIRST_NODES = 32, NAME_SHOWN = 64 };
 
 /* The text is walked once for what each line is; zconfig then gives the names and values.
  */
@@ -19,7 +19,8 @@ struct walk {
     struct pw_why *why;
     size_t room; /* nodes allocated */
     unsigned line;
-    size_t last; /* node of the last named line */
+    char name[NAME_SHOWN]; /* what the line seems to set, for its errors; or "" */
+    size_t last;           /* node of the last named line */
 };
 
 static enum pw_err refuse(struct walk *walk, const char *format, ...) PW_PRINTF(2, 3);
@@ -32,7 +33,8 @@ refuse(struct walk *walk, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return pw_fail(walk->why, PW_E_CONFIG, "%s:%u: %s", walk->doc->file, walk->line, text);
+    return pw_fail(walk->why, PW_E_CONFIG, "%s:%u: %s%s%s", walk->doc->file, walk->line,
+                   walk->name, walk->name[0] != '\0' ? ": " : "", text);
 }
 
 static bool
@@ -40,6 +42,28 @@ is_name_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            c == '.' || c == '_' || c == '-';
+}
+
+static size_t
+name_run(struct pw_span text)
+{
+    size_t len = 0;
+    while (len < text.len && is_name_char((char)text.ptr[len])) {
+        len++;
+    }
+    return len;
+}
+
+/* Take note of the first name of a line that may still turn out to be no text at all. */
+static void
+note_name(struct walk *walk, struct pw_span line)
+{
+    while (line.len > 0 && (*line.ptr == ' ' || *line.ptr == '\t')) {
+        line.ptr++;
+        line.len--;
+    }
+    snprintf(walk->name, sizeof walk->name, "%.*s", (int)name_run(line),
+             line.len > 0 ? (const char *)line.ptr : "");
 }
 
 /* Lines are NUL-terminated copies, so that looking one byte ahead is always fine. */
@@ -78,10 +102,9 @@ check_quoted(struct walk *walk, const char *value)
     if (*rest == '\0' || *rest == '#') {
         return PW_E_OK;
     }
-    return refuse(walk,
-                  "\"%.20s\" follows the closing quote; a value that holds %c stands in %c "
-                  "instead",
-                  rest, *value, *value == '"' ? '\'' : '"');
+    return refuse(
+        walk, "\"%.20s\" follows the closing quote; put %c around a value that holds %c",
+        rest, *value == '"' ? '\'' : '"', *value);
 }
 
 /* zconfig would end the value at any '#', and take a comment for the value when there is
@@ -138,9 +161,9 @@ check_depth(struct walk *walk, unsigned depth)
     }
     if (last != NULL && depth == deepest && !last->section) {
         return refuse(walk,
-                      "stands below line %u, which is a value and no section; indent by %u "
-                      "spaces",
-                      last->line, last->depth * INDENT);
+                      "stands below line %u, which is a value and no section; indent it "
+                      "like that line",
+                      last->line);
     }
     return PW_E_OK;
 }
@@ -181,16 +204,14 @@ read_line(struct walk *walk, const char *text)
         return PW_E_OK;
     }
     if (spaces % INDENT != 0) {
-        return refuse(walk, "indented by %zu spaces; each level, of comments too, is 4",
+        return refuse(walk,
+                      "indented by %zu spaces; indent each level, of comments too, by 4",
                       spaces);
     }
     if (*name == '#') {
         return PW_E_OK;
     }
-    size_t len = 0;
-    while (is_name_char(name[len])) {
-        len++;
-    }
+    size_t len = name_run(pw_span_str(name));
     if (len == 0) {
         return refuse(walk,
                       "\"%.20s\" where a name must stand; a line is NAME, or NAME = VALUE",
@@ -222,8 +243,9 @@ read_lines(struct walk *walk, struct pw_span text)
         line = cur.truncated ? rest : line; /* the last line may lack its end */
         cur.rest = cur.truncated ? (struct pw_span){0} : cur.rest;
         walk->line++;
+        note_name(walk, line);
         if (line.len > PW_ZPL_LINE_MAX) {
-            return refuse(walk, "%zu bytes in one line; at most %d fit", line.len,
+            return refuse(walk, "%zu bytes in one line; shorten it to %d", line.len,
                           PW_ZPL_LINE_MAX);
         }
         line = trimmed(line);
