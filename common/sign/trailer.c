@@ -67,7 +67,8 @@ look(struct pw_span frame, size_t len)
     }
     struct pw_cursor cur = pw_cursor_over(frame);
     (void)pw_cursor_take(&cur, frame.len - len);
-    found.magic = memcmp(pw_cursor_take(&cur, sizeof magic).ptr, magic, sizeof magic) == 0;
+    struct pw_span start = pw_cursor_take(&cur, sizeof magic);
+    found.magic = pw_span_equal(start, (struct pw_span){magic, sizeof magic});
     const struct pw_scheme *scheme = pw_scheme_of((unsigned)pw_cursor_uint(&cur, 1));
     found.fits = found.magic && scheme != NULL && PW_TRAILER_HEAD + scheme->tag_len == len;
     return found;

@@ -35,8 +35,7 @@ write_draft(int fd, const struct stat *like, struct pw_span payload, struct pw_s
     if (err != PW_E_OK) {
         return err;
     }
-    /* Signed by root, a file stays its owner's; anybody else keeps what they may not give.
-     */
+    /* Signed by root, a file stays its owner's; others may not give theirs away. */
     (void)!fchown(fd, like->st_uid, like->st_gid);
     return fchmod(fd, like->st_mode & 0777) == 0 && fsync(fd) == 0 ? PW_E_OK : PW_E_IO;
 }
@@ -106,7 +105,7 @@ sign_file(const struct job *job, struct pw_signer *signer, const char *path,
     char real[PATH_MAX];
     char target[PATH_MAX + 4];
     uint8_t bytes[PW_TRAILER_MAX];
-    struct stat info;
+    struct stat info = {0};
     enum pw_err err = read_payload(path, real, &info, &payload, why);
     if (err != PW_E_OK) {
         return err;

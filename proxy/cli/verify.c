@@ -191,6 +191,10 @@ read_arguments(int argc, char **argv, struct job *job)
     if (job->keys == NULL || job->channel == NULL) {
         return pw_command_misused("--keys and --channel are needed");
     }
+    if (strlen(job->channel) > PW_SIGN_CHANNEL_MAX) {
+        return pw_command_misused("a channel's name is at most %d bytes",
+                                  PW_SIGN_CHANNEL_MAX);
+    }
     if (job->tail && detached) {
         return pw_command_misused("--tail or --detached, not both");
     }
@@ -204,10 +208,6 @@ pw_cmd_verify(int argc, char **argv)
     int wrong = read_arguments(argc, argv, &job);
     if (wrong != EX_OK) {
         return wrong;
-    }
-    if (strlen(job.channel) > PW_SIGN_CHANNEL_MAX) {
-        return pw_command_misused("a channel's name is at most %d bytes",
-                                  PW_SIGN_CHANNEL_MAX);
     }
     struct pw_why why = {0};
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_keyring_load(job.keys, &why);
