@@ -82,6 +82,10 @@ put_word(struct pen *pen, const char *word)
 static void
 put_uint(struct pen *pen, uint64_t value)
 {
+    if (value < 10) { /* most of them */
+        *pen->at++ = (char)('0' + value);
+        return;
+    }
     char digits[20];
     size_t first = sizeof digits;
     value = value < largest_number ? value : largest_number;

@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PW_ULID_TEXT = 27, PW_ULID_RANDOM = 10, PW_ULID_POOL = 32 * PW_ULID_RANDOM };
+enum { PW_ULID_TEXT = 27, PW_ULID_TIME = 10, PW_ULID_CHANCE = 16, PW_ULID_POOL = 512 };
 
 /* One source of ULIDs, for one thread at a time. Zero-initialise with `fill`. */
 struct pw_ulid {
     void (*fill)(void *bytes, size_t len); /* random bytes, such as randombytes_buf */
     uint64_t last_ms;
-    uint8_t random[PW_ULID_RANDOM]; /* of the last one */
-    uint8_t pool[PW_ULID_POOL];     /* random bytes not yet used: the first `pooled` */
+    uint8_t digits[PW_ULID_TIME + PW_ULID_CHANCE]; /* of the last one, 0 to 31 */
+    uint8_t pool[PW_ULID_POOL]; /* random bytes not yet used: the first `pooled` */
     size_t pooled;
 };
 

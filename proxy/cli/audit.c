@@ -121,6 +121,7 @@ print_words(const json_t *event)
         printf("%lld clean passes", pw_json_number(sum, "messages"));
     }
     pw_print_reason(stdout, event);
+    pw_print_text(stdout, pw_json_text(event, "error"));
     if (json_is_false(json_object_get(event, "enforced"))) {
         fputs(" (reported only)", stdout);
     }
