@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the relay needs of a transport, and nothing else: a burst of whole messages in, a burst
- * out, wait, drain. libzmq stands behind it in port_zmq.c.
+ * What the relay needs of a transport, and nothing else: a burst of whole messages in, a
+ * message out, wait, drain. libzmq stands behind it in port_zmq.c.
  */
 #ifndef PW_PROXY_PORT_H
 #define PW_PROXY_PORT_H
@@ -13,49 +13,61 @@
 #include "proxy/pipeline.h"
 
 /*
- * One received message. The frames belong to the port and stay good until the message is sent
- * or released.
+ * One received message. The frames belong to the port and stay good, over later receives
+ * too, until the message is sent or released.
  */
 struct pw_message {
     const struct pw_span *frames;
     size_t count;
-    void *own; /* the port's */
+    size_t bytes; /* of all frames */
+    void *own;    /* the port's */
 };
 
 /* What pw_port_ops.wait came back for; a set of bits. */
 enum pw_ready {
-    PW_READY_IN = 1,      /* a message may be received */
-    PW_READY_OUT = 2,     /* a message may be sent */
-    PW_READY_CONTROL = 4, /* the control socket has something */
-    PW_READY_DRAINED = 8, /* while draining: no input connection is left */
+    PW_READY_IN = 1,  /* a message may be received */
+    PW_READY_OUT = 2, /* a message may be sent */
+    PW_READY_CONTROL =
+        4, /* somebody woke us; what the control socket said is read and dropped */
+    PW_READY_DRAINED = 8, /* after drain: no input connection is left */
 };
 
 struct pw_port;
 
 struct pw_port_ops {
-    /*
-     * Up to `max` whole messages that wait now, without waiting. Returns how many. All of a
-     * burst are sent or released before the next call.
-     */
+    /* Up to `max` whole messages that are here now, about 1 MiB at most; how many. */
     size_t (*receive)(struct pw_port *port, struct pw_message *messages, size_t max);
 
     /*
      * Send one message, as it came (edit NULL) or edited. True: it is the transport's now.
      * False: the output takes nothing at the moment; the message is unchanged.
      */
-    bool (*send)(struct pw_port *port, struct pw_message *message, const struct pw_edit *edit);
+    bool (*send)(struct pw_port *port, struct pw_message *message,
+                 const struct pw_edit *edit);
 
     /* Give a message up that will not be sent. */
     void (*release)(struct pw_port *port, struct pw_message *message);
 
-    /* Wait until one of `want` (pw_ready bits; CONTROL is always included), or timeout_ms (-1: for ever). */
+    /*
+     * Wait until one of `want` (IN, OUT; the others are always included) or for timeout_ms
+     * (-1: for ever). 0 when the time is up.
+     */
     unsigned (*wait)(struct pw_port *port, unsigned want, int timeout_ms);
 
-    /* Begin to drain: no new peers, tell the present ones to stop; see README.md. */
+    /*
+     * Tell every producer, present and to come, to stop sending; what they have written
+     * still arrives. Go on receiving until wait says DRAINED.
+     */
     void (*drain)(struct pw_port *port);
 
-    /* Close: hand what lies in the output to its peers for at most linger_ms. */
-    void (*close)(struct pw_port **port, int linger_ms);
+    /* Take the input away. What it has received already is still to be received. */
+    void (*shut)(struct pw_port *port);
+
+    /*
+     * Close: hand what lies in the output to its peers for at most linger_ms. False when
+     * the time was not enough. *port becomes NULL; a NULL *port is fine (true).
+     */
+    bool (*close)(struct pw_port **port, int linger_ms);
 };
 
 struct pw_port {

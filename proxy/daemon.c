@@ -1,0 +1,736 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <czmq.h>
+#include <sodium.h>
+
+#include "common/audit/audit.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/quarantine/store.h"
+#include "common/sign/keyring.h"
+#include "common/sign/sign.h"
+#include "proxy/check.h"
+#include "proxy/pipeline.h"
+#include "proxy/port_zmq.h"
+#include "proxy/relay.h"
+
+enum { PATH_LIMIT = 4096, DETAIL_LIMIT = 65536, AUDIT_GRACE_MS = 5000 };
+
+static const uint64_t ns_per_ms = 1000000;
+
+/* One channel at work. */
+struct lane {
+    const struct pw_channel *channel;
+    zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
+    struct pw_verifier *verifier;
+    struct pw_signer *signer;
+    struct pw_pipeline *pipe;
+    struct pw_port *port; /* the relay's once it runs */
+    struct pw_relay *relay;
+    char *inputs; /* the endpoints as they came to be */
+    char *outputs;
+    struct pw_port_zmq_fault fault; /* what opening found, in its own thread */
+    enum pw_err open_err;
+    struct pw_why open_why;
+    enum pw_err err; /* how the relay ended */
+    bool ended;
+};
+
+struct daemon {
+    const struct pw_settings *settings;
+    int state;   /* folder */
+    int lock;    /* file in it */
+    int signals; /* signalfd */
+    atomic_int order;
+    struct pw_keyring *keys;
+    struct pw_audit *audit;
+    struct pw_store *store;
+    const char **names; /* of all channels */
+    struct lane *lanes;
+    size_t lane_count;
+    uint64_t abort_at; /* steady clock; 0: not draining */
+};
+
+/* --- one channel -------------------------------------------------------------------- */
+
+static void
+place_of(const struct pw_settings *settings, const struct pw_channel *channel,
+         const char *key, char out[static PW_PLACE_MAX])
+{
+    char path[256];
+    snprintf(path, sizeof path, "channel.%s.%s", channel->name, key);
+    pw_settings_place(settings, path, out);
+}
+
+/* "signing key wrong" becomes "wall.conf:12: channel.jobs.sign: signing key wrong". */
+static enum pw_err
+fail_at(const struct daemon *self, const struct lane *lane, const char *key,
+        enum pw_err err, struct pw_why *why)
+{
+    struct pw_why plain = *why;
+    char place[PW_PLACE_MAX];
+    place_of(self->settings, lane->channel, key, place);
+    return pw_fail(why, err, "%s: %s", place, plain.text);
+}
+
+static enum pw_err
+open_signatures(struct daemon *self, struct lane *lane, struct pw_why *why)
+{
+    const struct pw_channel *channel = lane->channel;
+    if (channel->verify != PW_SET_VERIFY_OFF) {
+        lane->verifier = pw_verifier_new(self->keys, channel->name, PW_DIR_FORWARD,
+                                         self->names, self->lane_count);
+        if (lane->verifier == NULL) {
+            pw_fail(why, PW_E_NOMEM, "out of memory");
+            return fail_at(self, lane, "verify", PW_E_NOMEM, why);
+        }
+    }
+    if (channel->sign != NULL) {
+        uint64_t epoch = pw_clock_wall() / ns_per_ms;
+        lane->signer = pw_signer_new(self->keys, channel->sign, channel->name,
+                                     PW_DIR_FORWARD, epoch, why);
+        if (lane->signer == NULL) {
+            return fail_at(self, lane, "sign", PW_E_CONFIG, why);
+        }
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
+{
+    static const enum pw_verify verify[] = {
+        [PW_SET_VERIFY_OFF] = PW_VERIFY_OFF,
+        [PW_SET_VERIFY_OPTIONAL] = PW_VERIFY_OPTIONAL,
+        [PW_SET_VERIFY_REQUIRED] = PW_VERIFY_REQUIRED,
+    };
+    const struct pw_channel *channel = lane->channel;
+    bool as_frame = channel->envelope == PW_SET_ENVELOPE_FRAME;
+    lane->pipe = pw_pipeline_new(&(struct pw_pipeline_options){
+        .policy = channel->policy,
+        .rules = &channel->frames,
+        .on_violation = channel->on_violation,
+        .verify = verify[channel->verify],
+        .envelope = as_frame ? PW_ENVELOPE_FRAME : PW_ENVELOPE_TAIL,
+        .strip = channel->strip,
+        .max_frames = channel->max_frames,
+        .verifier = lane->verifier,
+        .signer = lane->signer,
+    });
+    if (lane->pipe == NULL) {
+        pw_fail(why, PW_E_NOMEM, "out of memory");
+        return fail_at(self, lane, "policy", PW_E_NOMEM, why);
+    }
+    return PW_E_OK;
+}
+
+static void
+open_port(struct lane *lane, zsock_t *control)
+{
+    const struct pw_channel *channel = lane->channel;
+    struct pw_port_zmq_options options = {
+        .in = &channel->in,
+        .out = &channel->out,
+        .max_message_bytes = channel->max_message_bytes,
+        .control = zsock_resolve(control),
+    };
+    lane->port = pw_port_zmq_open(&options, &lane->fault, &lane->open_err, &lane->open_why);
+}
+
+/*
+ * The thread of a channel. Its first signal says that the port is open or cannot be; then
+ * it waits for a word, by which time the relay is made, or is NULL.
+ */
+static void
+lane_thread(zsock_t *control, void *arg)
+{
+    struct lane *lane = arg;
+    open_port(lane, control);
+    zsock_signal(control, 0);
+    free(zstr_recv(control));
+    if (lane->relay != NULL) {
+        lane->err = pw_relay_run(lane->relay, &lane->port);
+    } else if (lane->port != NULL) {
+        lane->port->ops->close(&lane->port, 0);
+    }
+}
+
+/* Pipeline first: nothing is received before it can be judged. */
+static enum pw_err
+open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
+{
+    enum pw_err err = open_signatures(self, lane, why);
+    err = err == PW_E_OK ? open_pipeline(self, lane, why) : err;
+    if (err != PW_E_OK) {
+        return err;
+    }
+    lane->thread = zactor_new(lane_thread, lane);
+    if (lane->thread == NULL) {
+        return pw_fail(why, PW_E_OS,
+                       "channel %s: no thread; see `ulimit -u` and `ulimit -n`",
+                       lane->channel->name);
+    }
+    if (lane->open_err != PW_E_OK) {
+        char key[16];
+        snprintf(key, sizeof key, "%s.%s", lane->fault.out ? "out" : "in",
+                 lane->fault.bind ? "bind" : "connect");
+        *why = lane->open_why;
+        return fail_at(self, lane, key, lane->open_err, why);
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+make_relay(struct daemon *self, struct lane *lane, struct pw_why *why)
+{
+    if (lane->port == NULL) {
+        return PW_E_OK; /* said already */
+    }
+    lane->inputs = strdup(pw_port_zmq_inputs(lane->port));
+    lane->outputs = strdup(pw_port_zmq_outputs(lane->port));
+    int number = lane->inputs == NULL || lane->outputs == NULL
+                     ? -1
+                     : pw_audit_channel(self->audit, lane->channel->name, lane->inputs,
+                                        lane->outputs);
+    if (number >= 0) {
+        lane->relay = pw_relay_new(&(struct pw_relay_options){
+            .name = lane->channel->name,
+            .pipe = lane->pipe,
+            .audit = self->audit,
+            .audit_channel = number,
+            .store = self->store,
+            .drain_timeout_ms = self->settings->drain_timeout_ms,
+            .order = &self->order,
+        });
+    }
+    return lane->relay != NULL
+               ? PW_E_OK
+               : pw_fail(why, PW_E_NOMEM, "channel %s: out of memory", lane->channel->name);
+}
+
+static void
+close_lane(struct lane *lane)
+{
+    zactor_destroy(&lane->thread);
+    pw_relay_free(&lane->relay);
+    pw_pipeline_free(&lane->pipe);
+    pw_verifier_free(&lane->verifier);
+    pw_signer_free(&lane->signer);
+    free(lane->inputs);
+    free(lane->outputs);
+}
+
+/* --- what all channels share -------------------------------------------------------- */
+
+/* Block the signals here, before any thread, so that they reach none but the signalfd. */
+static enum pw_err
+open_signals(struct daemon *self, struct pw_why *why)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < PW_COUNT(numbers); i++) {
+        sigaddset(&set, numbers[i]);
+    }
+    signal(SIGPIPE, SIG_IGN); /* an audit log on a closed pipe is an error to report */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    self->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (self->signals < 0) {
+        return pw_fail(why, PW_E_OS, "signals: %s", strerror(errno));
+    }
+    zsys_init();
+    zsys_handler_set(NULL); /* czmq would take SIGINT and SIGTERM for itself */
+    return PW_E_OK;
+}
+
+/* Two walls with one state folder would mix their logs and quotas. */
+static enum pw_err
+open_state(struct daemon *self, struct pw_why *why)
+{
+    const char *path = self->settings->state;
+    self->state = pw_file_open_dir(path, why);
+    if (self->state < 0) {
+        return PW_E_CREATE;
+    }
+    self->lock =
+        openat(self->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (self->lock < 0) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s/lock: %s; make the folder writable for this user", path,
+                       strerror(errno));
+    }
+    if (flock(self->lock, LOCK_EX | LOCK_NB) != 0) {
+        return pw_fail(why, PW_E_BUSY,
+                       "%s: another picklewall is using this state folder; stop it, or set "
+                       "`state` to a folder of its own",
+                       path);
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_keys(struct daemon *self, struct pw_why *why)
+{
+    if (sodium_init() < 0) {
+        return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
+    }
+    return pw_check_settings(self->settings, &self->keys, why);
+}
+
+static enum pw_err
+open_store(struct daemon *self, struct pw_why *why)
+{
+    char path[PATH_LIMIT];
+    snprintf(path, sizeof path, "%s/quarantine", self->settings->state);
+    self->store = pw_store_open(path, why);
+    return self->store != NULL ? PW_E_OK : PW_E_CREATE;
+}
+
+static enum pw_err
+open_audit(struct daemon *self, struct pw_why *why)
+{
+    self->audit = pw_audit_open(
+        &(struct pw_audit_options){
+            .path = self->settings->audit_file,
+            .instance = self->settings->instance,
+            .queue_records = self->settings->audit_queue,
+            .pass_each = self->settings->audit_pass_each,
+        },
+        why);
+    return self->audit != NULL ? PW_E_OK : PW_E_CREATE;
+}
+
+static enum pw_err
+make_lanes(struct daemon *self, struct pw_why *why)
+{
+    size_t count = self->settings->channel_count;
+    self->lanes = calloc(count, sizeof *self->lanes);
+    self->names = calloc(count, sizeof *self->names);
+    if (self->lanes == NULL || self->names == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
+    }
+    self->lane_count = count;
+    for (size_t i = 0; i < count; i++) {
+        self->lanes[i].channel = &self->settings->channels[i];
+        self->names[i] = self->settings->channels[i].name;
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_daemon(struct daemon *self, struct pw_why *why)
+{
+    static enum pw_err (*const steps[])(struct daemon *, struct pw_why *) = {
+        open_signals, open_keys, open_state, open_store, open_audit, make_lanes,
+    };
+    for (size_t i = 0; i < PW_COUNT(steps); i++) {
+        enum pw_err err = steps[i](self, why);
+        if (err != PW_E_OK) {
+            return err;
+        }
+    }
+    return PW_E_OK;
+}
+
+static void
+close_daemon(struct daemon *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        close_lane(&self->lanes[i]);
+    }
+    free(self->lanes);
+    free(self->names);
+    pw_audit_close(&self->audit);
+    pw_store_free(&self->store);
+    pw_keyring_free(&self->keys);
+    pw_file_close(&self->signals);
+    pw_file_close(&self->lock);
+    pw_file_close(&self->state);
+}
+
+/* --- what the operator reads --------------------------------------------------------- */
+
+/* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
+static void
+describe_side(const struct pw_side *side, const char *names, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < side->count && len < size; i++) {
+        int name_len = (int)strcspn(names, ",");
+        len += (size_t)snprintf(out + len, size - len, "%s%s %.*s", i == 0 ? "" : ", ",
+                                side->endpoints[i].bind ? "listens on" : "connects to",
+                                name_len, names);
+        names += name_len;
+        names += strspn(names, ", ");
+    }
+}
+
+static bool
+stays_on_this_machine(const char *address)
+{
+    static const char *const starts[] = {"ipc://", "tcp://127.",
+                                         "tcp://[::1]:", "tcp://[127.", "tcp://localhost:"};
+    for (size_t i = 0; i < PW_COUNT(starts); i++) {
+        if (strncmp(address, starts[i], strlen(starts[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+warn_if_open(const struct pw_channel *channel)
+{
+    if (channel->verify == PW_SET_VERIFY_REQUIRED) {
+        return;
+    }
+    for (size_t i = 0; i < channel->in.count; i++) {
+        const char *address = channel->in.endpoints[i].address;
+        if (!stays_on_this_machine(address)) {
+            pw_log(PW_LOG_WARN,
+                   "channel %s: other machines can send to %s and need not sign; set "
+                   "verify = \"required\", or use 127.0.0.1",
+                   channel->name, address);
+        }
+    }
+}
+
+static void
+describe_lane(const struct lane *lane)
+{
+    static const char *const violation[] = {[PW_DROP] = "dropped",
+                                            [PW_QUARANTINE] = "quarantined",
+                                            [PW_PASS] = "only reported"};
+    static const char *const verify[] = {[PW_SET_VERIFY_OFF] = "not verified",
+                                         [PW_SET_VERIFY_OPTIONAL] = "verified when there",
+                                         [PW_SET_VERIFY_REQUIRED] = "required"};
+    const struct pw_channel *channel = lane->channel;
+    char in[400];
+    char out[400];
+    describe_side(&channel->in, lane->inputs, in, sizeof in);
+    describe_side(&channel->out, lane->outputs, out, sizeof out);
+    pw_log(PW_LOG_INFO, "channel %s: in %s; out %s", channel->name, in, out);
+    pw_log(
+        PW_LOG_INFO,
+        "channel %s: policy %s, violations are %s; signatures are %s, key that signs: %s",
+        channel->name, pw_policy_name(channel->policy), violation[channel->on_violation],
+        verify[channel->verify], channel->sign == NULL ? "none" : channel->sign);
+    warn_if_open(channel);
+}
+
+static void
+describe(const struct daemon *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        describe_lane(&self->lanes[i]);
+    }
+    pw_log(PW_LOG_INFO, "audit log %s, quarantine %s/quarantine",
+           self->settings->audit_file, self->settings->state);
+    pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
+}
+
+/* Hand `detail` over as an event of the whole process. */
+static void
+push_event(struct daemon *self, enum pw_audit_event event, struct pw_json *json)
+{
+    struct pw_buf *text = json->out;
+    if (json->err != PW_E_OK ||
+        pw_buf_append(text, (struct pw_span){(const uint8_t *)"", 1}) != PW_E_OK) {
+        pw_buf_free(text);
+    }
+    struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
+                                     .channel = -1,
+                                     .event = (uint8_t)event,
+                                     .detail = (char *)text->bytes};
+    /* Refused only when the operator has given the log up; it counts what it lost. */
+    (void)!pw_audit_push(self->audit, &record, 1);
+}
+
+static void
+write_versions(struct pw_json *json)
+{
+    int major;
+    int minor;
+    int patch;
+    char zmq[32];
+    zmq_version(&major, &minor, &patch);
+    snprintf(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
+    pw_json_object(json, "versions");
+    pw_json_str(json, "picklewall", PW_VERSION);
+    pw_json_str(json, "libzmq", zmq);
+    pw_json_str(json, "libsodium", sodium_version_string());
+    pw_json_end_object(json);
+}
+
+static void
+audit_start(struct daemon *self)
+{
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_str(&json, "config", self->settings->file);
+    write_versions(&json);
+    pw_json_array(&json, "channels");
+    for (size_t i = 0; i < self->lane_count; i++) {
+        const struct lane *lane = &self->lanes[i];
+        pw_json_object(&json, NULL);
+        pw_json_str(&json, "chan", lane->channel->name);
+        pw_json_str(&json, "in", lane->inputs);
+        pw_json_str(&json, "out", lane->outputs);
+        pw_json_str(&json, "policy", pw_policy_name(lane->channel->policy));
+        pw_json_str(&json, "on_violation", pw_verdict_text(lane->channel->on_violation));
+        pw_json_bool(&json, "verify", lane->channel->verify != PW_SET_VERIFY_OFF);
+        pw_json_bool(&json, "sign", lane->channel->sign != NULL);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    push_event(self, PW_EVENT_START, &json);
+}
+
+static void
+audit_stop(struct daemon *self)
+{
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_array(&json, "channels");
+    for (size_t i = 0; i < self->lane_count; i++) {
+        if (self->lanes[i].relay == NULL) {
+            continue;
+        }
+        struct pw_relay_counts counts = pw_relay_counts(self->lanes[i].relay);
+        pw_json_object(&json, NULL);
+        pw_json_str(&json, "chan", self->lanes[i].channel->name);
+        pw_json_uint(&json, "received", counts.received);
+        pw_json_uint(&json, "forwarded", counts.forwarded);
+        pw_json_uint(&json, "quarantined", counts.quarantined);
+        pw_json_uint(&json, "dropped", counts.dropped);
+        pw_json_uint(&json, "undelivered", counts.undelivered);
+        pw_json_uint(&json, "lost", counts.lost);
+        pw_json_bool(&json, "delivered", counts.delivered);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    push_event(self, PW_EVENT_STOP, &json);
+}
+
+/* Tell a service manager that waits for it (sd_notify(3)). */
+static void
+notify(const char *words)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un manager = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) < 2 || strlen(path) >= sizeof manager.sun_path) {
+        return;
+    }
+    memcpy(manager.sun_path, path, strlen(path));
+    if (path[0] == '@') {
+        manager.sun_path[0] = '\0';
+    }
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    PW_CLEANUP(pw_file_close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && sendto(fd, words, strlen(words), MSG_NOSIGNAL,
+                          (struct sockaddr *)&manager, size) < 0) {
+        pw_log(PW_LOG_WARN, "NOTIFY_SOCKET: %s", strerror(errno));
+    }
+}
+
+/* --- running ------------------------------------------------------------------------- */
+
+static void
+give_order(struct daemon *self, enum pw_order order)
+{
+    atomic_store(&self->order, order);
+    for (size_t i = 0; i < self->lane_count; i++) {
+        if (self->lanes[i].thread != NULL && !self->lanes[i].ended) {
+            zstr_send(self->lanes[i].thread, "look");
+        }
+    }
+}
+
+static void
+stop(struct daemon *self)
+{
+    if (atomic_load(&self->order) == PW_ORDER_RUN) {
+        int timeout_ms = self->settings->drain_timeout_ms;
+        pw_log(PW_LOG_INFO, "stopping: delivering what is accepted, for at most %d ms",
+               timeout_ms);
+        notify("STOPPING=1");
+        self->abort_at =
+            pw_clock_steady() + ((uint64_t)timeout_ms + AUDIT_GRACE_MS) * ns_per_ms;
+        give_order(self, PW_ORDER_DRAIN);
+        return;
+    }
+    pw_log(PW_LOG_WARN, "stopping now: what is not delivered goes to quarantine");
+    self->abort_at = pw_clock_steady() + AUDIT_GRACE_MS * ns_per_ms;
+    give_order(self, PW_ORDER_NOW);
+}
+
+static void
+read_signals(struct daemon *self)
+{
+    struct signalfd_siginfo info;
+    while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            stop(self);
+        } else {
+            pw_audit_reopen(self->audit);
+        }
+    }
+}
+
+/* A log that cannot be written must not hold up the end. */
+static void
+give_up_log(struct daemon *self)
+{
+    if (self->abort_at == 0 || pw_clock_steady() < self->abort_at ||
+        pw_audit_ready(self->audit)) {
+        return;
+    }
+    pw_log(PW_LOG_ERROR, "audit log: it cannot be written, and there is no more time");
+    pw_audit_abort(self->audit);
+    self->abort_at = 0;
+}
+
+/* Signals, and the last word of each channel, until all have said it. */
+static enum pw_err
+watch(struct daemon *self, struct pw_why *why)
+{
+    zmq_pollitem_t *items = calloc(self->lane_count + 1, sizeof *items);
+    if (items == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
+    }
+    for (size_t left = self->lane_count; left > 0;) {
+        int count = 1;
+        items[0] = (zmq_pollitem_t){.fd = self->signals, .events = ZMQ_POLLIN};
+        left = 0;
+        for (size_t i = 0; i < self->lane_count; i++) {
+            struct lane *lane = &self->lanes[i];
+            lane->ended = lane->ended || lane->thread == NULL;
+            if (!lane->ended) {
+                items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(lane->thread),
+                                                  .events = ZMQ_POLLIN};
+                left++;
+            }
+        }
+        if (left == 0) {
+            break;
+        }
+        zmq_poll(items, count, self->abort_at != 0 ? 500 : -1);
+        if (items[0].revents != 0) {
+            read_signals(self);
+        }
+        give_up_log(self);
+        for (size_t i = 0, item = 1; i < self->lane_count; i++) {
+            struct lane *lane = &self->lanes[i];
+            if (!lane->ended) {
+                lane->ended = items[item++].revents != 0;
+            }
+        }
+    }
+    free(items);
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_lanes(struct daemon *self, struct pw_why *why)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        enum pw_err err = open_lane(self, &self->lanes[i], why);
+        if (err != PW_E_OK) {
+            return err;
+        }
+    }
+    return PW_E_OK;
+}
+
+/* Let the threads go: with a relay, or to close what they opened. */
+static enum pw_err
+start_lanes(struct daemon *self, struct pw_why *why)
+{
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; i < self->lane_count && err == PW_E_OK; i++) {
+        err = make_relay(self, &self->lanes[i], why);
+    }
+    for (size_t i = 0; i < self->lane_count; i++) {
+        if (self->lanes[i].thread != NULL) {
+            zstr_send(self->lanes[i].thread, "go");
+        }
+    }
+    return err;
+}
+
+static enum pw_err
+how_it_ended(const struct daemon *self, struct pw_why *why)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        if (self->lanes[i].err != PW_E_OK) {
+            return pw_fail(why, self->lanes[i].err,
+                           "channel %s: messages were lost, since the quarantine could not "
+                           "be written; see the lines above",
+                           self->lanes[i].channel->name);
+        }
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+work(struct daemon *self, struct pw_why *why)
+{
+    enum pw_err err = open_lanes(self, why);
+    struct pw_why later;
+    if (err == PW_E_OK) {
+        err = start_lanes(self, why);
+    } else {
+        /* Channels that are open may have received: they drain, as at any other end. */
+        atomic_store(&self->order, PW_ORDER_DRAIN);
+        (void)!start_lanes(self, &later);
+    }
+    if (err == PW_E_OK) {
+        audit_start(self);
+        describe(self);
+        notify("READY=1");
+    } else {
+        give_order(self, PW_ORDER_DRAIN);
+    }
+    enum pw_err watched = watch(self, &later);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    audit_stop(self);
+    if (watched != PW_E_OK) {
+        *why = later;
+        return watched;
+    }
+    return how_it_ended(self, why);
+}
+
+enum pw_err
+pw_daemon_run(const struct pw_settings *settings, struct pw_why *why)
+{
+    struct daemon self = {.settings = settings, .state = -1, .lock = -1, .signals = -1};
+    enum pw_err err = open_daemon(&self, why);
+    err = err == PW_E_OK ? work(&self, why) : err;
+    close_daemon(&self);
+    if (err == PW_E_OK) {
+        pw_log(PW_LOG_INFO, "stopped");
+    }
+    return err;
+}

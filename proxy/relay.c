@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/relay.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+
+enum {
+    BURST = 256,
+    FOR_EVER = -1,
+    AUDIT_PAUSE_MS = 50,
+    SHORT_PAUSE_MS = 10,
+    STORE_PAUSE_MS = 100, /* doubles up to: */
+    STORE_PAUSE_MAX_MS = 5000,
+    QUIET_MS = 3, /* producers that send nothing for so long have nothing under way */
+    LINGER_LEAST_MS = 500,
+    BACKLOG_MESSAGES = 65536,
+    BACKLOG_BYTES = 64 << 20,
+    DETAIL_LIMIT = 65536,
+    Q_MEMBER = 256, /* more than "q":{…} takes */
+};
+
+static const uint64_t ns_per_ms = 1000000;
+
+/* Messages in hand, oldest first; a ring. In the run a burst, in the drain a backlog. */
+struct queue {
+    struct pw_message *ring;
+    size_t cap; /* a power of two */
+    size_t head;
+    size_t count;
+    size_t bytes;
+};
+
+struct pw_relay {
+    struct pw_relay_options options;
+    struct pw_port *port;
+    struct queue queue;
+    struct pw_message burst[BURST];
+    struct pw_audit_record records[BURST];
+    size_t record_count;
+    uint64_t now; /* wall clock, of this burst */
+    bool judged;  /* `decision` is about the oldest message */
+    bool refused; /* the transport said ready, and then took or gave nothing */
+    int store_pause_ms;
+    struct pw_relay_counts counts;
+    struct pw_decision decision;
+};
+
+/* What the oldest message is waiting for. */
+enum outcome { SETTLED, WANTS_OUTPUT, WANTS_STORE /* or memory */ };
+
+static enum pw_order
+order(const struct pw_relay *relay)
+{
+    return (enum pw_order)atomic_load_explicit(relay->options.order, memory_order_relaxed);
+}
+
+static bool
+queue_reserve(struct queue *queue, size_t more)
+{
+    if (queue->count + more <= queue->cap) {
+        return true;
+    }
+    size_t cap = queue->cap == 0 ? BURST : queue->cap * 2;
+    struct pw_message *ring = malloc(cap * sizeof *ring);
+    if (ring == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < queue->count; i++) {
+        ring[i] = queue->ring[(queue->head + i) & (queue->cap - 1)];
+    }
+    free(queue->ring);
+    queue->ring = ring;
+    queue->cap = cap;
+    queue->head = 0;
+    return true;
+}
+
+static struct pw_message *
+queue_oldest(struct queue *queue)
+{
+    return &queue->ring[queue->head];
+}
+
+static void
+queue_push(struct queue *queue, struct pw_message message)
+{
+    queue->ring[(queue->head + queue->count++) & (queue->cap - 1)] = message;
+    queue->bytes += message.bytes;
+}
+
+/* The oldest message has been sent or released; it had `bytes`. */
+static void
+queue_pop(struct queue *queue, size_t bytes)
+{
+    queue->head = (queue->head + 1) & (queue->cap - 1);
+    queue->count--;
+    queue->bytes -= bytes;
+}
+
+/* --- audit ------------------------------------------------------------------------- */
+
+static void
+flush_records(struct pw_relay *relay)
+{
+    if (relay->record_count == 0) {
+        return;
+    }
+    /* Stopped by the operator while the log was stuck: the log counts what it lost. */
+    (void)!pw_audit_push(relay->options.audit, relay->records, relay->record_count);
+    relay->record_count = 0;
+}
+
+static void
+add_record(struct pw_relay *relay, struct pw_audit_record record)
+{
+    record.wall_ns = relay->now;
+    record.channel = relay->options.audit_channel;
+    relay->records[relay->record_count++] = record;
+    if (relay->record_count == BURST) {
+        flush_records(relay);
+    }
+}
+
+static void
+record_decision(struct pw_relay *relay, size_t frames, char *detail)
+{
+    const struct pw_decision *decision = &relay->decision;
+    add_record(relay, (struct pw_audit_record){
+                          .event = PW_EVENT_FRAME,
+                          .verdict = (uint8_t)decision->verdict,
+                          .enforced = decision->enforced,
+                          .scanned = decision->scanned,
+                          .proto = decision->proto,
+                          .reason = (uint8_t)decision->reason,
+                          .frames = (uint16_t)(frames < UINT16_MAX ? frames : UINT16_MAX),
+                          .ops = decision->ops,
+                          .depth = decision->depth,
+                          .memo = decision->memo,
+                          .bytes = decision->bytes,
+                          .sig = decision->sig,
+                          .detail = detail,
+                      });
+}
+
+static void
+record_error(struct pw_relay *relay, const char *words)
+{
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_str(&json, "error", words);
+    if (json.err != PW_E_OK ||
+        pw_buf_append(&text, (struct pw_span){(const uint8_t *)"", 1}) != PW_E_OK) {
+        pw_buf_free(&text);
+    }
+    add_record(relay, (struct pw_audit_record){.event = PW_EVENT_ERROR,
+                                               .detail = (char *)text.bytes});
+}
+
+/* --- one message ------------------------------------------------------------------- */
+
+static void
+judge_oldest(struct pw_relay *relay)
+{
+    if (relay->judged) {
+        return;
+    }
+    const struct pw_message *message = queue_oldest(&relay->queue);
+    pw_pipeline_judge(relay->options.pipe, message->frames, message->count, relay->now,
+                      &relay->decision);
+    relay->judged = true;
+}
+
+/* The oldest message is sent or released: nothing is left but its record. */
+static void
+finish(struct pw_relay *relay, size_t bytes, size_t frames, char *detail)
+{
+    queue_pop(&relay->queue, bytes);
+    relay->judged = false;
+    record_decision(relay, frames, detail);
+}
+
+/*
+ * The detail of a refusal, with room for the `q` member and a NUL so that nothing can fail
+ * once the message is stored. False when out of memory.
+ */
+static bool
+write_detail(struct pw_relay *relay, struct pw_buf *detail)
+{
+    *detail = (struct pw_buf){.limit = DETAIL_LIMIT};
+    return pw_decision_detail(&relay->decision, relay->options.pipe, detail) == PW_E_OK &&
+           pw_buf_reserve(detail, Q_MEMBER) == PW_E_OK;
+}
+
+static char *
+detail_text(struct pw_buf *detail)
+{
+    detail->bytes[detail->len] = '\0'; /* write_detail left room */
+    char *text = (char *)detail->bytes;
+    *detail = (struct pw_buf){0};
+    return text;
+}
+
+static enum outcome
+forward(struct pw_relay *relay)
+{
+    struct pw_message *message = queue_oldest(&relay->queue);
+    const struct pw_decision *decision = &relay->decision;
+    PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
+    if (decision->reason != PW_R_NONE && !write_detail(relay, &detail)) {
+        return WANTS_STORE;
+    }
+    size_t bytes = message->bytes;
+    size_t frames = message->count;
+    if (!relay->port->ops->send(relay->port, message,
+                                decision->edited ? &decision->edit : NULL)) {
+        return WANTS_OUTPUT;
+    }
+    relay->refused = false;
+    relay->counts.forwarded++;
+    finish(relay, bytes, frames, detail.len > 0 ? detail_text(&detail) : NULL);
+    return SETTLED;
+}
+
+static void
+release_oldest(struct pw_relay *relay, char *detail)
+{
+    struct pw_message *message = queue_oldest(&relay->queue);
+    size_t bytes = message->bytes;
+    size_t frames = message->count;
+    relay->port->ops->release(relay->port, message);
+    finish(relay, bytes, frames, detail);
+}
+
+static enum outcome
+drop(struct pw_relay *relay)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
+    if (!write_detail(relay, &detail)) {
+        return WANTS_STORE;
+    }
+    relay->counts.dropped++;
+    release_oldest(relay, detail_text(&detail));
+    return SETTLED;
+}
+
+/* Members of the quarantine entry: when and where, then what the audit line says. */
+static enum pw_err
+write_meta(struct pw_relay *relay, const struct pw_buf *detail, struct pw_buf *meta)
+{
+    char when[PW_CLOCK_TEXT];
+    pw_clock_format(relay->now, when);
+    struct pw_json json = pw_json_over(meta);
+    pw_json_str(&json, "ts", when);
+    pw_json_str(&json, "chan", relay->options.name);
+    pw_json_str(&json, "reason", pw_reason_code(relay->decision.reason));
+    pw_json_str(&json, "reason_text", pw_reason_text(relay->decision.reason));
+    pw_json_raw(&json, pw_buf_span(detail));
+    return json.err;
+}
+
+static void
+write_stored(struct pw_buf *detail, const struct pw_stored *stored)
+{
+    struct pw_json json = pw_json_over(detail);
+    json.comma = detail->len > 0;
+    pw_json_object(&json, "q");
+    pw_json_str(&json, "id", stored->object);
+    pw_json_str(&json, "entry", stored->entry);
+    pw_json_uint(&json, "bytes", stored->bytes);
+    pw_json_bool(&json, "stored", true);
+    pw_json_end_object(&json);
+}
+
+/* Say it once: the log of a full disk is not the place for a line a second. */
+static void
+store_failed(struct pw_relay *relay, const struct pw_why *why)
+{
+    if (relay->store_pause_ms > 0) {
+        return;
+    }
+    relay->store_pause_ms = STORE_PAUSE_MS;
+    pw_log(PW_LOG_ERROR, "channel %s: quarantine: %s; nothing is received until it works",
+           relay->options.name, why->text);
+    record_error(relay, why->text);
+}
+
+static enum outcome
+hold(struct pw_relay *relay)
+{
+    struct pw_message *message = queue_oldest(&relay->queue);
+    PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
+    PW_CLEANUP(pw_buf_free) struct pw_buf meta = {.limit = DETAIL_LIMIT};
+    struct pw_why why = {"out of memory"};
+    struct pw_stored stored;
+    if (!write_detail(relay, &detail) || write_meta(relay, &detail, &meta) != PW_E_OK ||
+        pw_store_put(relay->options.store, message->frames, message->count,
+                     pw_buf_span(&meta), &stored, &why) != PW_E_OK) {
+        store_failed(relay, &why);
+        return WANTS_STORE;
+    }
+    if (relay->store_pause_ms > 0) {
+        relay->store_pause_ms = 0;
+        pw_log(PW_LOG_INFO, "channel %s: the quarantine works again", relay->options.name);
+    }
+    write_stored(&detail, &stored);
+    relay->counts.quarantined++;
+    release_oldest(relay, detail_text(&detail));
+    return SETTLED;
+}
+
+/* Do with the oldest message what was decided. */
+static enum outcome
+settle(struct pw_relay *relay)
+{
+    judge_oldest(relay);
+    switch (relay->decision.verdict) {
+    case PW_PASS:
+        return forward(relay);
+    case PW_QUARANTINE:
+        return hold(relay);
+    case PW_DROP:
+    default:
+        return drop(relay);
+    }
+}
+
+/* --- running ----------------------------------------------------------------------- */
+
+static unsigned
+wait_for(struct pw_relay *relay, unsigned want, int timeout_ms)
+{
+    flush_records(relay);
+    unsigned ready = relay->port->ops->wait(relay->port, want, timeout_ms);
+    relay->now = pw_clock_wall();
+    return ready;
+}
+
+static size_t
+receive(struct pw_relay *relay)
+{
+    if (!queue_reserve(&relay->queue, BURST)) {
+        return 0;
+    }
+    size_t count = relay->port->ops->receive(relay->port, relay->burst, BURST);
+    for (size_t i = 0; i < count; i++) {
+        queue_push(&relay->queue, relay->burst[i]);
+    }
+    relay->counts.received += count;
+    relay->refused = relay->refused && count == 0;
+    return count;
+}
+
+/* Wait for the transport; a short rest when its last "ready" turned out to be wrong. */
+static void
+wait_ready(struct pw_relay *relay, unsigned want)
+{
+    if (relay->refused) {
+        wait_for(relay, 0, SHORT_PAUSE_MS);
+    }
+    relay->refused = (wait_for(relay, want, FOR_EVER) & want) != 0;
+}
+
+static void
+rest_for_store(struct pw_relay *relay, int longest_ms)
+{
+    int pause = relay->store_pause_ms > 0 ? relay->store_pause_ms : SHORT_PAUSE_MS;
+    wait_for(relay, 0, pause < longest_ms ? pause : longest_ms);
+    if (relay->store_pause_ms > 0) {
+        relay->store_pause_ms =
+            pause * 2 < STORE_PAUSE_MAX_MS ? pause * 2 : STORE_PAUSE_MAX_MS;
+    }
+}
+
+static void
+run(struct pw_relay *relay)
+{
+    while (order(relay) == PW_ORDER_RUN) {
+        if (relay->queue.count == 0) {
+            if (!pw_audit_ready(relay->options.audit)) {
+                wait_for(relay, 0, AUDIT_PAUSE_MS);
+                continue;
+            }
+            relay->now = pw_clock_wall();
+            if (receive(relay) == 0) {
+                wait_ready(relay, PW_READY_IN);
+                continue;
+            }
+        }
+        enum outcome outcome = SETTLED;
+        while (relay->queue.count > 0 && outcome == SETTLED) {
+            outcome = settle(relay);
+        }
+        if (outcome == WANTS_OUTPUT) {
+            wait_ready(relay, PW_READY_OUT);
+        } else if (outcome == WANTS_STORE) {
+            rest_for_store(relay, STORE_PAUSE_MAX_MS);
+        } else {
+            flush_records(relay);
+        }
+    }
+}
+
+/* --- draining: README.md tells why it goes like this ------------------------------- */
+
+struct times {
+    uint64_t catch_up; /* let producers finish until then */
+    uint64_t input;    /* receive what they had written until then */
+    uint64_t output;   /* send until then */
+    uint64_t end;
+};
+
+static struct times
+times_from(uint64_t start, int timeout_ms)
+{
+    uint64_t total = (uint64_t)timeout_ms * ns_per_ms;
+    return (struct times){
+        .catch_up = start + total / 4,
+        .input = start + total / 2,
+        .output = start + total / 10 * 9,
+        .end = start + total,
+    };
+}
+
+static bool
+may_go_on(const struct pw_relay *relay, uint64_t until)
+{
+    return order(relay) != PW_ORDER_NOW && pw_clock_steady() < until;
+}
+
+static int
+ms_until(uint64_t until)
+{
+    uint64_t now = pw_clock_steady();
+    return now >= until ? 0 : (int)((until - now) / ns_per_ms) + 1;
+}
+
+/* Send what can be sent at once. */
+static enum outcome
+settle_some(struct pw_relay *relay)
+{
+    enum outcome outcome = SETTLED;
+    for (size_t i = 0; i < BURST && relay->queue.count > 0 && outcome == SETTLED; i++) {
+        outcome = settle(relay);
+    }
+    return outcome;
+}
+
+static bool
+has_room(struct pw_relay *relay, size_t share)
+{
+    return relay->queue.count < BACKLOG_MESSAGES * share &&
+           relay->queue.bytes < BACKLOG_BYTES * share &&
+           pw_audit_ready(relay->options.audit);
+}
+
+/*
+ * Receive into the backlog and send at the same time, for at most `pause_ms` when nothing
+ * moves. Returns the port's bits, IN added when something was received.
+ */
+static unsigned
+pump(struct pw_relay *relay, bool room, int pause_ms)
+{
+    enum outcome outcome = settle_some(relay);
+    if (room && receive(relay) > 0) {
+        return PW_READY_IN;
+    }
+    unsigned want = room ? PW_READY_IN : 0;
+    if (relay->queue.count > 0 && outcome == SETTLED) {
+        pause_ms = 0; /* there is more to send */
+    } else if (outcome == WANTS_OUTPUT) {
+        want |= PW_READY_OUT;
+    }
+    return wait_for(relay, want, pause_ms);
+}
+
+/* Let producers write until they pause, so that none is cut off in a message. */
+static void
+catch_up(struct pw_relay *relay, uint64_t until)
+{
+    uint64_t last = pw_clock_steady();
+    while (may_go_on(relay, until) && has_room(relay, 1)) {
+        if ((pump(relay, true, QUIET_MS) & PW_READY_IN) != 0) {
+            last = pw_clock_steady();
+        } else if (pw_clock_steady() - last >= QUIET_MS * ns_per_ms) {
+            return;
+        }
+    }
+}
+
+/* Stop the producers and take in what was under way. */
+static void
+take_the_rest(struct pw_relay *relay, uint64_t until)
+{
+    relay->port->ops->drain(relay->port);
+    while (may_go_on(relay, until)) {
+        /* Twice the room: what is left now is only what the kernels hold. */
+        unsigned ready = pump(relay, has_room(relay, 2), SHORT_PAUSE_MS);
+        if ((ready & PW_READY_DRAINED) != 0 && (ready & PW_READY_IN) == 0 &&
+            (relay->port->ops->wait(relay->port, PW_READY_IN, QUIET_MS) & PW_READY_IN) ==
+                0) {
+            return;
+        }
+    }
+}
+
+static void
+shut_input(struct pw_relay *relay)
+{
+    /* Leaving a connected producer discards what is still unread of it. */
+    for (size_t i = 0; i < BACKLOG_MESSAGES / BURST && receive(relay) > 0; i++) {
+    }
+    relay->port->ops->shut(relay->port);
+    while (receive(relay) > 0 ||
+           (relay->port->ops->wait(relay->port, PW_READY_IN, QUIET_MS) & PW_READY_IN) !=
+               0) {
+        if (!queue_reserve(&relay->queue, BURST)) {
+            return; /* out of memory: the port keeps it, and is about to be closed */
+        }
+    }
+}
+
+static void
+send_backlog(struct pw_relay *relay, uint64_t until)
+{
+    do {
+        enum outcome outcome = settle_some(relay);
+        if (outcome == WANTS_OUTPUT) {
+            wait_for(relay, PW_READY_OUT, ms_until(until));
+        } else if (outcome == WANTS_STORE) {
+            rest_for_store(relay, ms_until(until));
+        }
+    } while (relay->queue.count > 0 && may_go_on(relay, until));
+}
+
+/* The disk refused, and there is no more time: say so where it can be said. */
+static void
+give_up_oldest(struct pw_relay *relay)
+{
+    relay->decision.verdict = PW_DROP;
+    relay->counts.lost++;
+    release_oldest(relay, NULL);
+}
+
+static void
+keep_backlog(struct pw_relay *relay)
+{
+    while (relay->queue.count > 0) {
+        relay->now = pw_clock_wall();
+        judge_oldest(relay);
+        bool passed = relay->decision.verdict == PW_PASS;
+        if (passed) {
+            relay->decision.verdict = PW_QUARANTINE;
+            relay->decision.reason = PW_R_DRAIN_TIMEOUT;
+            relay->decision.enforced = true;
+        }
+        if (settle(relay) != SETTLED) {
+            give_up_oldest(relay);
+        } else if (passed) {
+            relay->counts.undelivered++;
+        }
+    }
+}
+
+static void
+drain(struct pw_relay *relay)
+{
+    struct times times = times_from(pw_clock_steady(), relay->options.drain_timeout_ms);
+    catch_up(relay, times.catch_up);
+    take_the_rest(relay, times.input);
+    shut_input(relay);
+    send_backlog(relay, times.output);
+    keep_backlog(relay);
+    flush_records(relay);
+    int linger = order(relay) == PW_ORDER_NOW ? 0 : ms_until(times.end);
+    relay->counts.delivered = relay->port->ops->close(
+        &relay->port, linger > LINGER_LEAST_MS ? linger : LINGER_LEAST_MS);
+}
+
+static void
+report(const struct pw_relay *relay)
+{
+    const struct pw_relay_counts *counts = &relay->counts;
+    if (counts->undelivered > 0) {
+        pw_log(PW_LOG_WARN,
+               "channel %s: %" PRIu64 " messages were not delivered in time; they are in "
+               "quarantine, see `picklewall quarantine list`",
+               relay->options.name, counts->undelivered);
+    }
+    if (counts->lost > 0) {
+        pw_log(PW_LOG_ERROR,
+               "channel %s: %" PRIu64 " messages are lost: the quarantine refused",
+               relay->options.name, counts->lost);
+    }
+    if (!counts->delivered) {
+        pw_log(PW_LOG_WARN,
+               "channel %s: a connected consumer did not take all in time; up to out.hwm "
+               "messages of its queue are lost",
+               relay->options.name);
+    }
+}
+
+struct pw_relay *
+pw_relay_new(const struct pw_relay_options *options)
+{
+    struct pw_relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL || !queue_reserve(&relay->queue, BURST)) {
+        pw_relay_free(&relay);
+        return NULL;
+    }
+    relay->options = *options;
+    return relay;
+}
+
+void
+pw_relay_free(struct pw_relay **relay)
+{
+    if (*relay == NULL) {
+        return;
+    }
+    free((*relay)->queue.ring);
+    free(*relay);
+    *relay = NULL;
+}
+
+enum pw_err
+pw_relay_run(struct pw_relay *relay, struct pw_port **port)
+{
+    relay->port = *port;
+    *port = NULL;
+    run(relay);
+    drain(relay);
+    report(relay);
+    return relay->counts.lost == 0 ? PW_E_OK : PW_E_IO;
+}
+
+struct pw_relay_counts
+pw_relay_counts(const struct pw_relay *relay)
+{
+    return relay->counts;
+}

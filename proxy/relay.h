@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The relay of one channel: receive, judge, send or hold back, audit; in order, on one
+ * thread, without an allocation for a message that passes. README.md in this folder
+ * explains the drain.
+ */
+#ifndef PW_PROXY_RELAY_H
+#define PW_PROXY_RELAY_H
+
+#include <stdatomic.h>
+
+#include "common/audit/audit.h"
+#include "common/quarantine/store.h"
+#include "proxy/pipeline.h"
+#include "proxy/port.h"
+
+/* What the operator wants; it only ever grows. Wake the port's control socket after it. */
+enum pw_order {
+    PW_ORDER_RUN,
+    PW_ORDER_DRAIN, /* take nothing new, deliver what is accepted */
+    PW_ORDER_NOW,   /* stop waiting: what is not delivered goes to quarantine */
+};
+
+/* Everything is borrowed and must outlive the relay, but for the port: see pw_relay_run. */
+struct pw_relay_options {
+    const char *name; /* of the channel */
+    struct pw_pipeline *pipe;
+    struct pw_audit *audit;
+    int audit_channel;
+    struct pw_store *store;
+    int drain_timeout_ms;
+    const atomic_int *order; /* enum pw_order */
+};
+
+/* received = forwarded + quarantined + dropped + lost, once the relay has ended. */
+struct pw_relay_counts {
+    uint64_t received;
+    uint64_t forwarded;
+    uint64_t quarantined;
+    uint64_t dropped;
+    uint64_t undelivered; /* of the quarantined: passed, but the time was up */
+    uint64_t lost;        /* neither delivered nor stored: the disk refused at the end */
+    bool delivered; /* consumers took all that was forwarded, as far as libzmq tells */
+};
+
+struct pw_relay;
+
+/* NULL when out of memory. */
+struct pw_relay *pw_relay_new(const struct pw_relay_options *options);
+void pw_relay_free(struct pw_relay **relay);
+
+/*
+ * Relay until the order is to stop, then drain and close *port, which becomes NULL.
+ * PW_E_IO when a message was lost.
+ */
+enum pw_err pw_relay_run(struct pw_relay *relay, struct pw_port **port);
+
+/* To be asked when pw_relay_run has returned. */
+struct pw_relay_counts pw_relay_counts(const struct pw_relay *relay);
+
+#endif
