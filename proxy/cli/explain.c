@@ -107,7 +107,7 @@ static void
 print_op(struct trace *trace, const struct pw_op *op)
 {
     const struct pw_op_info *info = pw_opcode_info(op->code);
-    char effect[8];
+    char effect[12];
     snprintf(effect, sizeof effect, "%s%u>%u", info->from_mark ? "#" : "", info->pops,
              info->pushes);
     printf("%8zu  %-16s %-5s", op->off, info->name, effect);
