@@ -34,7 +34,7 @@ fuzz() {
         -print_final_stats=1 -artifact_prefix="build/fuzz/found/$name-" \
         "$grown" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
         awk -v name="$name" '/number_of_executed_units/ { runs = $2 } / cov: / { cov = $4 }
-            END { printf "ok      %-12s %10d runs, %d edges\n", name, runs, cov }' "$log"
+            END { printf "ok      %-20s %9d runs, %d edges\n", name, runs, cov }' "$log"
         return 0
     fi
     echo "FAILED  $name: $log; run build/fuzz/tests/fuzz/fuzz_$name on what it kept:"

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/pipeline.h"
+#include "tests/unit/fail_alloc.h"
+
+#define BENIGN                                                                             \
+    "\x80\x04}\x94\x8c\x01"                                                                \
+    "a\x94K\x01s."
+#define EVIL                                                                               \
+    "\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94."
+
+enum { MAX_FRAMES = 8, MAX_TEST_FRAMES = 10 };
+
+struct frames_case {
+    const char *name;
+    const char *rules;
+    struct pw_span frames[MAX_TEST_FRAMES];
+    size_t count;
+    enum pw_reason reason;
+    uint16_t frame; /* of the first finding */
+};
+
+/* zlib.compress(pickle.dumps({"a": 1}, 4)) */
+#define PACKED                                                                             \
+    "\x78\x9c\x6b\x60\x99\xca\xc5\x00\x01\xb5\x53\x7a\x18\x13\xa7\x78\x33\x16\xeb\x01\x00" \
+    "\x2c\x92\x04\xa4"
+
+/* clang-format off */
+static const struct frames_case frames_cases[] = {
+    {"one pickle", "pickle*", {BYTES(BENIGN)}, 1, PW_R_NONE, 0},
+    {"one empty frame", "pickle*", {BYTES("")}, 1, PW_R_NONE, 0},
+    {"an attack", "pickle*", {BYTES(EVIL)}, 1, PW_R_IMPORT_DENIED, 0},
+    {"an attack behind a pickle", "pickle*", {BYTES(BENIGN), BYTES(EVIL)}, 2, PW_R_IMPORT_DENIED, 1},
+    {"an attack behind an empty frame", "pickle*", {BYTES(""), BYTES(EVIL), BYTES(BENIGN)}, 3, PW_R_IMPORT_DENIED, 1},
+    {"no pickle", "pickle*", {BYTES("READY")}, 1, PW_R_PICKLE_UNDERFLOW, 0},
+    {"no opcode", "pickle*", {BYTES("\xff")}, 1, PW_R_PICKLE_OPAQUE, 0},
+    {"a topic and a pickle", "topic,pickle", {BYTES("t"), BYTES(BENIGN)}, 2, PW_R_NONE, 0},
+    {"a topic and an attack", "topic,pickle", {BYTES("t"), BYTES(EVIL)}, 2, PW_R_IMPORT_DENIED, 1},
+    {"a topic alone", "topic,pickle", {BYTES("t")}, 1, PW_R_RULE_COUNT, 1},
+    {"one frame too many", "topic,pickle", {BYTES("t"), BYTES(BENIGN), BYTES("")}, 3, PW_R_RULE_COUNT, 2},
+    {"an attack in an opaque frame is nobody's", "opaque", {BYTES(EVIL)}, 1, PW_R_NONE, 0},
+    {"the literal", "literal:READY,pickle*", {BYTES("READY")}, 1, PW_R_NONE, 0},
+    {"another literal", "literal:READY,pickle*", {BYTES("READX")}, 1, PW_R_RULE_MISMATCH, 0},
+    {"a longer literal", "literal:READY,pickle*", {BYTES("READYX")}, 1, PW_R_RULE_MISMATCH, 0},
+    {"an empty one", "empty,pickle", {BYTES(""), BYTES(BENIGN)}, 2, PW_R_NONE, 0},
+    {"one that should be empty", "empty,pickle", {BYTES("x"), BYTES(BENIGN)}, 2, PW_R_RULE_MISMATCH, 0},
+    {"fields before the pickle", "skip:SP:2(pickle)", {BYTES("a b " BENIGN)}, 1, PW_R_NONE, 0},
+    {"fields before an attack", "skip:SP:2(pickle)", {BYTES("a b " EVIL)}, 1, PW_R_IMPORT_DENIED, 0},
+    {"too few fields", "skip:SP:2(pickle)", {BYTES("ab" BENIGN)}, 1, PW_R_RULE_MISMATCH, 0},
+    {"zlib", "zlib(pickle)", {BYTES(PACKED)}, 1, PW_R_NONE, 0},
+    {"zlib that is none", "zlib(pickle)", {BYTES(BENIGN)}, 1, PW_R_LAYER_BROKEN, 0},
+    {"a buffer nobody sent", "pickle,buffer*", {BYTES("\x80\x05\x97.")}, 1, PW_R_BUFFER_DENIED, 0},
+    {"too many frames", "pickle*", {BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES("")}, 9, PW_R_LIMIT_FRAMES, 0},
+};
+/* clang-format on */
+
+/* What a pipeline borrows. */
+struct fixture {
+    struct pw_policy *policy;
+    struct pw_frame_rules rules;
+    struct pw_keyring *ring;
+    struct pw_signer *signer;
+    struct pw_verifier *verifier;
+    struct pw_pipeline_options options;
+    struct pw_pipeline *pipe;
+};
+
+static struct fixture
+fixture_with(const char *rules, enum pw_verdict on_violation)
+{
+    struct fixture f = {.policy = pw_policy_new("test")};
+    assert_int_equal(pw_frame_rules_parse(rules, &f.rules, NULL), PW_E_OK);
+    f.options = (struct pw_pipeline_options){.policy = f.policy,
+                                             .on_violation = on_violation,
+                                             .strip = true,
+                                             .max_frames = MAX_FRAMES};
+    return f;
+}
+
+static void
+start(struct fixture *f)
+{
+    f->options.rules = &f->rules;
+    f->options.signer = f->signer;
+    f->options.verifier = f->verifier;
+    f->pipe = pw_pipeline_new(&f->options);
+    assert_non_null(f->pipe);
+}
+
+static void
+finish(struct fixture *f)
+{
+    pw_pipeline_free(&f->pipe);
+    pw_signer_free(&f->signer);
+    pw_verifier_free(&f->verifier);
+    pw_keyring_free(&f->ring);
+    pw_policy_free(&f->policy);
+}
+
+static void
+frames_are_judged_by_their_rules(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    for (size_t i = 0; i < PW_COUNT(frames_cases); i++) {
+        const struct frames_case *c = &frames_cases[i];
+        struct fixture f = fixture_with(c->rules, PW_QUARANTINE);
+        start(&f);
+        pw_pipeline_judge(f.pipe, c->frames, c->count, 0, &decision);
+        if (decision.reason != c->reason) {
+            fail_msg("%s: %s", c->name, pw_reason_code(decision.reason));
+        }
+        bool pass = c->reason == PW_R_NONE;
+        check_case(c->name, decision.verdict == (pass ? PW_PASS : PW_QUARANTINE));
+        check_case(c->name, decision.enforced && !decision.edited);
+        check_case(c->name, (decision.finds_total == 0) == pass);
+        check_case(c->name, pass || decision.finds[0].frame == c->frame);
+        finish(&f);
+    }
+}
+
+static void
+each_action_is_what_happens(void **state)
+{
+    (void)state;
+    static const enum pw_verdict actions[] = {PW_DROP, PW_QUARANTINE, PW_PASS};
+    static struct pw_decision decision;
+    struct pw_span evil = BYTES(EVIL);
+    for (size_t i = 0; i < PW_COUNT(actions); i++) {
+        struct fixture f = fixture_with("pickle*", actions[i]);
+        start(&f);
+        pw_pipeline_judge(f.pipe, &evil, 1, 0, &decision);
+        assert_int_equal(decision.verdict, actions[i]);
+        assert_int_equal(decision.reason, PW_R_IMPORT_DENIED);
+        assert_int_equal(decision.enforced, actions[i] != PW_PASS);
+        finish(&f);
+    }
+}
+
+static void
+numbers_add_up_over_frames(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
+    start(&f);
+    struct pw_span frames[] = {BYTES(BENIGN), BYTES("\x80\x03]]a."), BYTES("")};
+    pw_pipeline_judge(f.pipe, frames, 3, 0, &decision);
+    assert_int_equal(decision.proto, 4);
+    assert_int_equal(decision.ops, 8 + 5);
+    assert_int_equal(decision.depth, 2);
+    assert_int_equal(decision.memo, 2);
+    assert_int_equal(decision.bytes, frames[0].len + frames[1].len);
+    assert_true(decision.scanned);
+    finish(&f);
+}
+
+static void
+the_gravest_finding_is_the_reason_even_when_it_comes_late(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
+    start(&f);
+    uint8_t bytes[256];
+    size_t len = 0;
+    for (int i = 0; i < 20; i++) {
+        memcpy(bytes + len, "I0x1\n", 5);
+        len += 5;
+    }
+    memcpy(bytes + len, "cos\nsystem\n.", 12);
+    struct pw_span frame = {bytes, len + 12};
+    pw_pipeline_judge(f.pipe, &frame, 1, 0, &decision);
+    assert_int_equal(decision.reason, PW_R_IMPORT_DENIED);
+    assert_int_equal(decision.finds_total, 21);
+    assert_int_equal(decision.find_count, PW_FINDS_MAX);
+    assert_int_equal(decision.finds[PW_FINDS_MAX - 1].reason, PW_R_IMPORT_DENIED);
+    assert_memory_equal(decision.finds[PW_FINDS_MAX - 1].name, "system", 6);
+    finish(&f);
+}
+
+static void
+the_detail_names_what_was_found(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
+    start(&f);
+    struct pw_span evil = BYTES(EVIL);
+    pw_pipeline_judge(f.pipe, &evil, 1, 0, &decision);
+    struct pw_buf text = {.limit = 8192};
+    assert_int_equal(pw_decision_detail(&decision, f.pipe, &text), PW_E_OK);
+    assert_true(pw_span_equal(
+        pw_buf_span(&text),
+        BYTES("\"rule\":{\"id\":\"import.denied\",\"set\":\"test\"},\"finds\":[{\"code\":"
+              "\"import.denied\",\"frame\":0,\"off\":19,\"op\":\"STACK_GLOBAL\",\"mod\":"
+              "\"posix\",\"name\":\"system\"}],\"finds_total\":1")));
+    pw_buf_free(&text);
+    finish(&f);
+}
+
+/* A message as it leaves: the frames after the edit. */
+struct sent {
+    uint8_t bytes[MAX_TEST_FRAMES][512];
+    struct pw_span frames[MAX_TEST_FRAMES];
+    size_t count;
+};
+
+static void
+apply(const struct pw_decision *decision, const struct pw_span *frames, size_t count,
+      struct sent *out)
+{
+    const struct pw_edit *edit = &decision->edit;
+    out->count = count - (decision->edited && edit->drop_last ? 1 : 0);
+    for (size_t i = 0; i < out->count; i++) {
+        size_t len = decision->edited && edit->cut && i == edit->carrier ? edit->keep
+                                                                         : frames[i].len;
+        memcpy(out->bytes[i], frames[i].ptr, len);
+        if (decision->edited && !edit->as_frame && i == edit->carrier) {
+            memcpy(out->bytes[i] + len, edit->trailer, edit->trailer_len);
+            len += edit->trailer_len;
+        }
+        out->frames[i] = (struct pw_span){out->bytes[i], len};
+    }
+    if (decision->edited && edit->as_frame && edit->trailer_len > 0) {
+        memcpy(out->bytes[out->count], edit->trailer, edit->trailer_len);
+        out->frames[out->count] =
+            (struct pw_span){out->bytes[out->count], edit->trailer_len};
+        out->count++;
+    }
+}
+
+static void
+wall(struct fixture *f, enum pw_suite suite, enum pw_envelope envelope, bool signs,
+     enum pw_verify verify, struct pw_buf *key_text)
+{
+    *f = fixture_with("topic,pickle,buffer*", PW_QUARANTINE);
+    struct pw_key *key = key_text->len > 0 ? pw_key_parse(pw_buf_span(key_text), NULL)
+                                           : pw_key_new(suite, "k", NULL);
+    if (key_text->len == 0) {
+        assert_int_equal(pw_key_format(key, key_text), PW_E_OK);
+    }
+    f->ring = pw_keyring_new();
+    assert_int_equal(pw_keyring_add(f->ring, &key), PW_E_OK);
+    f->options.envelope = envelope;
+    f->options.verify = verify;
+    if (signs) {
+        f->signer = pw_signer_new(f->ring, "k", "jobs", PW_DIR_FORWARD, 1, NULL);
+        assert_non_null(f->signer);
+    }
+    if (verify != PW_VERIFY_OFF) {
+        f->verifier = pw_verifier_new(f->ring, "jobs", PW_DIR_FORWARD, NULL, 0);
+    }
+    start(f);
+}
+
+static void
+check_two_walls(enum pw_suite suite, enum pw_envelope envelope)
+{
+    static struct pw_decision decision;
+    static struct sent between, after;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first;
+    wall(&first, suite, envelope, true, PW_VERIFY_OFF, &key_text);
+    struct fixture second;
+    wall(&second, suite, envelope, false, PW_VERIFY_REQUIRED, &key_text);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN), BYTES("raw buffer")};
+
+    pw_pipeline_judge(first.pipe, frames, 3, 1000, &decision);
+    assert_int_equal(decision.verdict, PW_PASS);
+    apply(&decision, frames, 3, &between);
+    assert_int_equal(between.count, envelope == PW_ENVELOPE_FRAME ? 4 : 3);
+
+    pw_pipeline_judge(second.pipe, between.frames, between.count, 2000, &decision);
+    assert_string_equal(pw_reason_code(decision.reason), "");
+    assert_int_equal(decision.sig.state, PW_SIG_OK);
+    apply(&decision, between.frames, between.count, &after);
+    assert_int_equal(after.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(pw_span_equal(after.frames[i], frames[i]));
+    }
+
+    /* One bit flipped anywhere is refused. */
+    for (size_t i = 0; i < between.count; i++) {
+        for (size_t bit = 0; bit < between.frames[i].len * 8; bit++) {
+            between.bytes[i][bit / 8] ^= (uint8_t)(1 << bit % 8);
+            pw_pipeline_judge(second.pipe, between.frames, between.count, 2000, &decision);
+            assert_int_equal(decision.verdict, PW_QUARANTINE);
+            between.bytes[i][bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+
+    /* Without its trailer. */
+    pw_pipeline_judge(second.pipe, frames, 3, 2000, &decision);
+    assert_int_equal(decision.reason, PW_R_SIG_MISSING);
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+}
+
+static void
+what_one_wall_signs_the_next_verifies_and_strips(void **state)
+{
+    (void)state;
+    static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
+                                           PW_SUITE_BLAKE2B};
+    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+        check_two_walls(suites[i], PW_ENVELOPE_TAIL);
+        check_two_walls(suites[i], PW_ENVELOPE_FRAME);
+    }
+}
+
+static void
+optional_takes_unsigned_messages_but_no_bad_signature(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    static struct sent between;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first;
+    wall(&first, PW_SUITE_BLAKE2B, PW_ENVELOPE_TAIL, true, PW_VERIFY_OFF, &key_text);
+    struct fixture second;
+    wall(&second, PW_SUITE_BLAKE2B, PW_ENVELOPE_TAIL, false, PW_VERIFY_OPTIONAL, &key_text);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
+    pw_pipeline_judge(second.pipe, frames, 2, 0, &decision);
+    assert_int_equal(decision.verdict, PW_PASS);
+    assert_int_equal(decision.sig.state, PW_SIG_MISSING);
+    pw_pipeline_judge(first.pipe, frames, 2, 0, &decision);
+    apply(&decision, frames, 2, &between);
+    between.bytes[0][0] ^= 1;
+    pw_pipeline_judge(second.pipe, between.frames, 2, 0, &decision);
+    assert_int_equal(decision.reason, PW_R_SIG_BAD);
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+}
+
+static void
+a_trailer_stays_when_strip_is_off(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    static struct sent between;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first;
+    wall(&first, PW_SUITE_BLAKE2B, PW_ENVELOPE_TAIL, true, PW_VERIFY_OFF, &key_text);
+    struct fixture second;
+    wall(&second, PW_SUITE_BLAKE2B, PW_ENVELOPE_TAIL, false, PW_VERIFY_REQUIRED, &key_text);
+    pw_pipeline_free(&second.pipe);
+    second.options.strip = false;
+    start(&second);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
+    pw_pipeline_judge(first.pipe, frames, 2, 0, &decision);
+    apply(&decision, frames, 2, &between);
+    pw_pipeline_judge(second.pipe, between.frames, 2, 0, &decision);
+    assert_int_equal(decision.verdict, PW_PASS);
+    assert_false(decision.edited);
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+}
+
+static void
+a_wall_that_does_both_replaces_the_trailer(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    static struct sent between, after;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first;
+    wall(&first, PW_SUITE_ED25519, PW_ENVELOPE_TAIL, true, PW_VERIFY_OFF, &key_text);
+    struct fixture second;
+    wall(&second, PW_SUITE_ED25519, PW_ENVELOPE_TAIL, true, PW_VERIFY_REQUIRED, &key_text);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
+    pw_pipeline_judge(first.pipe, frames, 2, 1, &decision);
+    apply(&decision, frames, 2, &between);
+    pw_pipeline_judge(second.pipe, between.frames, 2, 2, &decision);
+    assert_int_equal(decision.verdict, PW_PASS);
+    apply(&decision, between.frames, 2, &after);
+    assert_int_equal(after.frames[1].len, between.frames[1].len);
+    pw_pipeline_judge(second.pipe, after.frames, 2, 3, &decision);
+    assert_int_equal(decision.sig.state, PW_SIG_OK);
+    assert_int_equal(decision.sig.time_ns, 2);
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+}
+
+static void
+judge_once(void *state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    struct pw_policy *policy = pw_policy_new("test");
+    struct pw_frame_rules rules;
+    assert_int_equal(pw_frame_rules_parse("zlib(pickle),pickle*", &rules, NULL), PW_E_OK);
+    struct pw_pipeline_options options = {.policy = policy,
+                                          .rules = &rules,
+                                          .on_violation = PW_QUARANTINE,
+                                          .max_frames = MAX_FRAMES};
+    struct pw_pipeline *pipe = policy != NULL ? pw_pipeline_new(&options) : NULL;
+    if (pipe != NULL) {
+        struct pw_span frames[] = {BYTES(PACKED), BYTES(EVIL)};
+        pw_pipeline_judge(pipe, frames, 2, 0, &decision);
+        assert_int_equal(decision.verdict, PW_QUARANTINE); /* never a pass by accident */
+    }
+    pw_pipeline_free(&pipe);
+    pw_policy_free(&policy);
+}
+
+static void
+without_memory_nothing_passes_and_nothing_leaks(void **state)
+{
+    (void)state;
+    size_t n = 1;
+    while (fail_alloc_round(n, judge_once, NULL)) {
+        n++;
+    }
+    assert_true(n > 8);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_are_judged_by_their_rules),
+        cmocka_unit_test(each_action_is_what_happens),
+        cmocka_unit_test(numbers_add_up_over_frames),
+        cmocka_unit_test(the_gravest_finding_is_the_reason_even_when_it_comes_late),
+        cmocka_unit_test(the_detail_names_what_was_found),
+        cmocka_unit_test(what_one_wall_signs_the_next_verifies_and_strips),
+        cmocka_unit_test(optional_takes_unsigned_messages_but_no_bad_signature),
+        cmocka_unit_test(a_trailer_stays_when_strip_is_off),
+        cmocka_unit_test(a_wall_that_does_both_replaces_the_trailer),
+        cmocka_unit_test(without_memory_nothing_passes_and_nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
