@@ -113,9 +113,8 @@ load_pack(struct pw_policies *set, const char *name, struct pw_why *why)
     struct pw_zpl *doc = NULL;
     for (size_t i = 0; i < PW_PACK_FOLDERS && err == PW_E_NO_INPUT; i++) {
         char path[PATH_MAX];
-        if (set->folders[i] != NULL && pw_schema_is_name(name) &&
-            snprintf(path, sizeof path, "%s/%s%s", set->folders[i], name, suffix) <
-                PATH_MAX) {
+        if (set->folders[i] != NULL && snprintf(path, sizeof path, "%s/%s%s",
+                                                set->folders[i], name, suffix) < PATH_MAX) {
             err = read_pack(path, &doc, why);
         }
     }
@@ -364,6 +363,11 @@ pw_policies_get(struct pw_policies *set, const char *name, struct pw_policy **ou
                 struct pw_why *why)
 {
     struct draft *draft = find_draft(set, name);
+    if (draft == NULL && !pw_schema_is_name(name)) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "\"%.80s\" is no policy's name; write it as its section is called",
+                       name);
+    }
     if (draft == NULL) {
         enum pw_err err = load_pack(set, name, why);
         if (err == PW_E_NO_INPUT) {

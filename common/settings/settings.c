@@ -13,6 +13,7 @@
 #include "common/settings/policies.h"
 #include "common/settings/value.h"
 #include "common/settings/zpl.h"
+#include "common/sign/sign.h"
 
 enum { CHANNELS_MAX = 256 };
 
@@ -228,6 +229,11 @@ check_channel(const struct reader *reader, const struct pw_channel *channel)
     if (channel->sign != NULL && reader->settings->keys == NULL) {
         return fail_channel(reader, channel, "sign",
                             "needs its key; set keys to the folder that holds it");
+    }
+    if (channel->sign != NULL && channel->max_frames > PW_SIGN_FRAMES_MAX) {
+        return fail_channel(
+            reader, channel, "max_frames",
+            "is more than a signature covers; write at most 1024, or do not sign");
     }
     return PW_E_OK;
 }

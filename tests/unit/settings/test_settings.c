@@ -296,7 +296,7 @@ static const struct broken_case broken_cases[] = {
      CHANNEL "policy\n    mine\n        include = \"python-data\"\n",
      "wall.conf:10: policy.mine.include: no policy \"python-data\"; define it under"},
     {"a path for a policy", CHANNEL "policy\n    mine\n        include = \"../mine\"\n",
-     "no policy \"../mine\"; did you mean mine?"},
+     "\"../mine\" is no policy's name; "},
     {"an unused policy is checked too", CHANNEL MINE "    unused\n        allow = \"\"\n",
      "wall.conf:12: policy.unused.allow: "},
     {"a number with a sign", "drain_timeout = +1s\n" CHANNEL MINE, "is not a duration"},
@@ -312,9 +312,13 @@ static const struct broken_case broken_cases[] = {
      "did you mean required?"},
     {"a choice from elsewhere", CHANNEL "        verify = \"off|optional\"\n" MINE,
      "is no choice; write one of off|optional|required"},
+    {"more frames than a signature covers",
+     "keys = \"k\"\n" CHANNEL "        sign = \"k1\"\n        max_frames = 1025\n" MINE,
+     "wall.conf:10: channel.jobs.max_frames: is more than a signature covers; "},
     {"an endpoint bound by two channels",
-     CHANNEL "    more\n        in\n            bind = \"tcp://*:8006\"\n" MINE,
-     "wall.conf:10: channel.more.in.bind: \"tcp://*:8006\" is taken by channel.jobs.in "
+     CHANNEL "    more\n        policy = \"mine\"\n        in\n"
+             "            bind = \"tcp://*:8006\"\n" MINE,
+     "wall.conf:11: channel.more.in.bind: \"tcp://*:8006\" is taken by channel.jobs.in "
      "already"},
 };
 
