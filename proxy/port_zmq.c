@@ -690,6 +690,23 @@ note_name(struct pw_buf *names, const char *text)
     return pw_buf_append(names, (struct pw_span){(const uint8_t *)text, strlen(text) + 1});
 }
 
+/* tcp://1.2.3.4:5: an IPv6 socket would show it as ::ffff:1.2.3.4, if the machine has one.
+ */
+static bool
+is_ipv4(const char *address)
+{
+    static const char tcp[] = "tcp://";
+    size_t start = sizeof tcp - 1;
+    return strncmp(address, tcp, start) == 0 &&
+           address[start + strspn(address + start, "0123456789.")] == ':';
+}
+
+static bool
+set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
 static enum pw_err
 attach(void *socket, const struct pw_endpoint *endpoint, struct pw_buf *names,
        struct pw_why *why)
@@ -697,6 +714,7 @@ attach(void *socket, const struct pw_endpoint *endpoint, struct pw_buf *names,
     if (endpoint->bind && path_is_served(endpoint->address)) {
         return refused(endpoint->address, EADDRINUSE, why);
     }
+    set_int(socket, ZMQ_IPV6, !is_ipv4(endpoint->address)); /* counts for what follows */
     int rc = endpoint->bind ? zmq_bind(socket, endpoint->address)
                             : zmq_connect(socket, endpoint->address);
     if (rc != 0) {
@@ -762,18 +780,11 @@ attach_inputs(struct port_zmq *self, const struct pw_side *side,
 }
 
 static bool
-set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
-}
-
-static bool
 set_up_input(struct port_zmq *self, const struct pw_port_zmq_options *options)
 {
     int64_t most = options->max_message_bytes;
     self->pull = zmq_socket(self->ctx, ZMQ_PULL);
     return self->pull != NULL && set_int(self->pull, ZMQ_LINGER, 0) &&
-           set_int(self->pull, ZMQ_IPV6, 1) &&
            set_int(self->pull, ZMQ_RCVHWM, options->in->hwm) &&
            set_int(self->pull, ZMQ_RCVBUF, options->in->buffer) &&
            zmq_setsockopt(self->pull, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
@@ -785,7 +796,7 @@ set_up_output(struct port_zmq *self, const struct pw_port_zmq_options *options)
     self->push = zmq_socket(self->ctx, ZMQ_PUSH);
     /* IMMEDIATE: what no consumer is there to take stays with us, where it can be kept. */
     return self->push != NULL && set_int(self->push, ZMQ_LINGER, 0) &&
-           set_int(self->push, ZMQ_IPV6, 1) && set_int(self->push, ZMQ_IMMEDIATE, 1) &&
+           set_int(self->push, ZMQ_IMMEDIATE, 1) &&
            set_int(self->push, ZMQ_SNDHWM, options->out->hwm) &&
            set_int(self->push, ZMQ_SNDBUF, options->out->buffer);
 }

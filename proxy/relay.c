@@ -17,7 +17,8 @@ enum {
     SHORT_PAUSE_MS = 10,
     STORE_PAUSE_MS = 100, /* doubles up to: */
     STORE_PAUSE_MAX_MS = 5000,
-    QUIET_MS = 3, /* producers that send nothing for so long have nothing under way */
+    QUIET_MS = 50, /* a producer that sends nothing for so long has nothing half written */
+    SETTLE_MS = 5, /* for what libzmq's thread has read and not yet handed over */
     LINGER_LEAST_MS = 500,
     BACKLOG_MESSAGES = 65536,
     BACKLOG_BYTES = 64 << 20,
@@ -452,11 +453,10 @@ settle_some(struct pw_relay *relay)
 }
 
 static bool
-has_room(struct pw_relay *relay, size_t share)
+has_room(const struct pw_relay *relay, size_t share)
 {
     return relay->queue.count < BACKLOG_MESSAGES * share &&
-           relay->queue.bytes < BACKLOG_BYTES * share &&
-           pw_audit_ready(relay->options.audit);
+           relay->queue.bytes < BACKLOG_BYTES * share;
 }
 
 /*
@@ -467,6 +467,7 @@ static unsigned
 pump(struct pw_relay *relay, bool room, int pause_ms)
 {
     enum outcome outcome = settle_some(relay);
+    room = room && pw_audit_ready(relay->options.audit);
     if (room && receive(relay) > 0) {
         return PW_READY_IN;
     }
@@ -485,7 +486,7 @@ catch_up(struct pw_relay *relay, uint64_t until)
 {
     uint64_t last = pw_clock_steady();
     while (may_go_on(relay, until) && has_room(relay, 1)) {
-        if ((pump(relay, true, QUIET_MS) & PW_READY_IN) != 0) {
+        if ((pump(relay, true, SETTLE_MS) & PW_READY_IN) != 0) {
             last = pw_clock_steady();
         } else if (pw_clock_steady() - last >= QUIET_MS * ns_per_ms) {
             return;
@@ -502,7 +503,7 @@ take_the_rest(struct pw_relay *relay, uint64_t until)
         /* Twice the room: what is left now is only what the kernels hold. */
         unsigned ready = pump(relay, has_room(relay, 2), SHORT_PAUSE_MS);
         if ((ready & PW_READY_DRAINED) != 0 && (ready & PW_READY_IN) == 0 &&
-            (relay->port->ops->wait(relay->port, PW_READY_IN, QUIET_MS) & PW_READY_IN) ==
+            (relay->port->ops->wait(relay->port, PW_READY_IN, SETTLE_MS) & PW_READY_IN) ==
                 0) {
             return;
         }
@@ -517,7 +518,7 @@ shut_input(struct pw_relay *relay)
     }
     relay->port->ops->shut(relay->port);
     while (receive(relay) > 0 ||
-           (relay->port->ops->wait(relay->port, PW_READY_IN, QUIET_MS) & PW_READY_IN) !=
+           (relay->port->ops->wait(relay->port, PW_READY_IN, SETTLE_MS) & PW_READY_IN) !=
                0) {
         if (!queue_reserve(&relay->queue, BURST)) {
             return; /* out of memory: the port keeps it, and is about to be closed */

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picklewall process under test: its configuration, its audit log, its quarantine."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("PICKLEWALL_BIN", str(ROOT / "build/dev/picklewall"))
+
+# The id command, never run: each pickle below is only looked at.
+HOSTILE = {
+    "reduce": bytes.fromhex("8004951d000000000000008c05706f736978948c0673797374656d9493948c02696494859452942e"),
+    "text": bytes.fromhex("636f730a73797374656d0a2853276964270a74522e"),
+    "cut": bytes.fromhex("636f730a73797374656d0a2853276964270a7452"),
+    "build": bytes.fromhex(
+        "80026374797065730a53696d706c654e616d6573706163650a29817d580c0000005f5f73657473746174655f5f"
+        "636f730a73797374656d0a736258020000006964622e"
+    ),
+    "dotted": bytes.fromhex("80045809000000706f7369787061746858090000006f732e73797374656d935802000000696485522e"),
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tcp():
+    return f"tcp://127.0.0.1:{free_port()}"
+
+
+def channel(name, in_bind=(), in_connect=(), out_bind=(), out_connect=(), in_more="", out_more="", **settings):
+    """The lines of one channel, four spaces in."""
+    settings = {"policy": "python-data", **settings}
+    lines = [f"    {name}", "        in"]
+    lines += [f'            bind = "{at}"' for at in in_bind]
+    lines += [f'            connect = "{at}"' for at in in_connect]
+    lines += [f"            {line}" for line in in_more.splitlines()]
+    lines += ["        out"]
+    lines += [f'            bind = "{at}"' for at in out_bind]
+    lines += [f'            connect = "{at}"' for at in out_connect]
+    lines += [f"            {line}" for line in out_more.splitlines()]
+    lines += [f'        {key} = "{value}"' for key, value in settings.items()]
+    return "\n".join(lines)
+
+
+class Wall:
+    """`with Wall(folder, channel(...)) as wall:` runs the real binary; leaving stops it."""
+
+    def __init__(self, folder, *channels, drain="10s", keys=None, audit_pass="each", more=""):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state = self.folder / "state"
+        self.log = self.state / "audit.jsonl"
+        self.config = self.folder / "picklewall.conf"
+        self.words = self.folder / "stderr"
+        lines = [f'state = "{self.state}"', f'drain_timeout = "{drain}"']
+        lines += [f'keys = "{keys}"'] if keys else []
+        lines += ["audit", f'    pass = "{audit_pass}"', "channel", *channels, more]
+        self.config.write_text("\n".join(lines) + "\n")
+        self.process = None
+
+    def start(self, wait=True):
+        environment = {**os.environ, "PICKLEWALL_POLICIES": str(ROOT / "config/policies")}
+        with open(self.words, "ab") as words:
+            at = words.tell()
+            self.process = subprocess.Popen(
+                [BINARY, "run", "--config", str(self.config)], stderr=words, env=environment
+            )
+        if wait:
+            self.wait_for(lambda: b"is ready" in self.words.read_bytes()[at:], "the wall to start")
+        return self
+
+    def wait_for(self, condition, what, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            if self.process.poll() is not None:
+                raise AssertionError(f"the wall ended while waiting for {what}:\n{self.words.read_text()}")
+            if time.monotonic() > end:
+                raise AssertionError(f"no sign of {what} in {seconds} s:\n{self.words.read_text()}")
+            time.sleep(0.02)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, seconds=40):
+        """SIGTERM, and the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                if kind is None:
+                    raise
+        if kind is not None:
+            sys.stderr.write(self.words.read_text())
+
+    def endpoint(self, name, side):
+        """The address that a wildcard became."""
+        found = re.findall(rf"channel {name}: in (.*); out (.*)", self.words.read_text())[-1]
+        return found[("in", "out").index(side)].split(" ")[-1]
+
+    def lines(self):
+        """Every audit line; each must be whole."""
+        if not self.log.exists():
+            return []
+        return [json.loads(line) for line in self.log.read_bytes().splitlines()]
+
+    def frames(self, verdict=None):
+        found = [line for line in self.lines() if line["event"] == "frame"]
+        return [line for line in found if verdict is None or line["verdict"] == verdict]
+
+    def held(self):
+        """Occurrences in quarantine, oldest first, as the store's files tell."""
+        return [json.loads(path.read_bytes()) for path in sorted(self.state.glob("quarantine/hold/*.json"))]
+
+    def counts(self, name):
+        """What the last stop record says about a channel."""
+        last = [line for line in self.lines() if line["event"] == "stop"][-1]
+        return next(entry for entry in last["channels"] if entry["chan"] == name)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_bytes(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
