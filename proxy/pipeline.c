@@ -53,7 +53,8 @@ pw_pipeline_free(struct pw_pipeline **pipe)
     *pipe = NULL;
 }
 
-/* ---- findings ------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------------
+ */
 
 static uint16_t
 copy_name(struct pw_span name, char out[static PW_NAME_MAX])
@@ -101,7 +102,8 @@ refuse(struct passage *passage, enum pw_reason reason)
     found(passage, &(struct pw_find){.reason = reason, .op = -1});
 }
 
-/* ---- signature ------------------------------------------------------------------------ */
+/* ---- signature ------------------------------------------------------------------------
+ */
 
 /* The last frame that the rules call a pickle; false when there is none. */
 static bool
@@ -203,14 +205,16 @@ sign(struct passage *passage, uint64_t now_ns)
     passage->out->edited = true;
 }
 
-/* ---- frames --------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------
+ */
 
 static size_t
 buffers_behind(const struct passage *passage)
 {
     size_t count = 0;
     for (size_t i = passage->frame + 1; i < passage->count; i++) {
-        const struct pw_frame_rule *rule = pw_frame_rules_at(passage->pipe->options.rules, i);
+        const struct pw_frame_rule *rule =
+            pw_frame_rules_at(passage->pipe->options.rules, i);
         count += rule != NULL && rule->kind == PW_FRAME_BUFFER;
     }
     return count;
@@ -248,7 +252,8 @@ examine_pickle(struct passage *passage, struct pw_span bytes)
 
 /* What lies around the pickle goes first. */
 static void
-examine_layers(struct passage *passage, const struct pw_frame_rule *rule, struct pw_span bytes)
+examine_layers(struct passage *passage, const struct pw_frame_rule *rule,
+               struct pw_span bytes)
 {
     enum pw_reason reason = PW_R_NONE;
     if (rule->skip_count > 0) {
@@ -328,7 +333,8 @@ void
 pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
                   uint64_t now_ns, struct pw_decision *out)
 {
-    memset(out, 0, offsetof(struct pw_decision, finds)); /* the findings are large: not them */
+    memset(out, 0,
+           offsetof(struct pw_decision, finds)); /* the findings are large: not them */
     for (size_t i = 0; i < count; i++) {
         out->bytes += frames[i].len;
     }

@@ -25,21 +25,22 @@ struct pw_pipeline_options {
     enum pw_verdict on_violation; /* PW_PASS reports only */
     enum pw_verify verify;
     enum pw_envelope envelope;
-    bool strip;                   /* take a verified trailer off */
+    bool strip; /* take a verified trailer off */
     size_t max_frames;
     struct pw_verifier *verifier; /* NULL when verify is off */
     struct pw_signer *signer;     /* NULL when nothing is signed */
 };
 
 /*
- * How a message leaves, when not as it came. Applied in this order: the last frame is dropped,
- * the carrier frame keeps `keep` bytes, the trailer is appended to it or as one more frame.
+ * How a message leaves, when not as it came. Applied in this order: the last frame is
+ * dropped, the carrier frame keeps `keep` bytes, the trailer is appended to it or as one
+ * more frame.
  */
 struct pw_edit {
-    bool drop_last;   /* the last frame was a trailer */
-    bool cut;         /* `carrier` is shortened to `keep` bytes */
-    bool as_frame;    /* the trailer travels as a frame of its own */
-    size_t carrier;   /* index of the frame that carries the trailer */
+    bool drop_last; /* the last frame was a trailer */
+    bool cut;       /* `carrier` is shortened to `keep` bytes */
+    bool as_frame;  /* the trailer travels as a frame of its own */
+    size_t carrier; /* index of the frame that carries the trailer */
     size_t keep;
     size_t trailer_len; /* 0: nothing is appended */
     uint8_t trailer[PW_TRAILER_MAX];
@@ -52,8 +53,8 @@ struct pw_decision_find {
     enum pw_reason reason;
     uint16_t frame;
     uint64_t off;
-    const char *op;    /* static; NULL when no opcode is to blame */
-    uint16_t mod_len;  /* of the name itself; at most PW_NAME_MAX bytes are kept */
+    const char *op;   /* static; NULL when no opcode is to blame */
+    uint16_t mod_len; /* of the name itself; at most PW_NAME_MAX bytes are kept */
     uint16_t name_len;
     char mod[PW_NAME_MAX];
     char name[PW_NAME_MAX];
@@ -61,10 +62,10 @@ struct pw_decision_find {
 
 struct pw_decision {
     enum pw_verdict verdict;
-    bool enforced;            /* false: `reason` would have refused it */
-    bool edited;              /* `edit` means something */
+    bool enforced; /* false: `reason` would have refused it */
+    bool edited;   /* `edit` means something */
     bool scanned;
-    enum pw_reason reason;    /* of the first finding; NONE on a clean pass */
+    enum pw_reason reason; /* of the first finding; NONE on a clean pass */
     uint8_t proto;
     uint32_t ops;
     uint32_t depth;
@@ -91,8 +92,8 @@ void pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, s
                        uint64_t now_ns, struct pw_decision *out);
 
 /*
- * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry, into
- * `out` (no braces around). Errors: PW_E_NOMEM, PW_E_LIMIT.
+ * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry,
+ * into `out` (no braces around). Errors: PW_E_NOMEM, PW_E_LIMIT.
  */
 PW_CHECK_RESULT enum pw_err pw_decision_detail(const struct pw_decision *decision,
                                                const struct pw_pipeline *pipe,

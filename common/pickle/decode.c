@@ -4,23 +4,23 @@
 #define ALL_ONES UINT64_MAX
 
 /* LAYOUT_x: arg_mask, count_mask, count_max, width, lines */
-#define LAYOUT_NONE      0, 0, ALL_ONES, 0, 0
-#define LAYOUT_U8        0xff, 0, ALL_ONES, 1, 0
-#define LAYOUT_U16       0xffff, 0, ALL_ONES, 2, 0
-#define LAYOUT_S32       0xffffffff, 0, ALL_ONES, 4, 0
-#define LAYOUT_U32       0xffffffff, 0, ALL_ONES, 4, 0
-#define LAYOUT_U64       ALL_ONES, 0, ALL_ONES, 8, 0
-#define LAYOUT_F64       ALL_ONES, 0, ALL_ONES, 8, 0
-#define LAYOUT_LEN8      0xff, ALL_ONES, ALL_ONES, 1, 0
-#define LAYOUT_LEN32     0xffffffff, ALL_ONES, ALL_ONES, 4, 0
+#define LAYOUT_NONE 0, 0, ALL_ONES, 0, 0
+#define LAYOUT_U8 0xff, 0, ALL_ONES, 1, 0
+#define LAYOUT_U16 0xffff, 0, ALL_ONES, 2, 0
+#define LAYOUT_S32 0xffffffff, 0, ALL_ONES, 4, 0
+#define LAYOUT_U32 0xffffffff, 0, ALL_ONES, 4, 0
+#define LAYOUT_U64 ALL_ONES, 0, ALL_ONES, 8, 0
+#define LAYOUT_F64 ALL_ONES, 0, ALL_ONES, 8, 0
+#define LAYOUT_LEN8 0xff, ALL_ONES, ALL_ONES, 1, 0
+#define LAYOUT_LEN32 0xffffffff, ALL_ONES, ALL_ONES, 4, 0
 /* CPython refuses a negative length; read as unsigned, it overruns any frame we accept. */
-#define LAYOUT_LEN32S    0xffffffff, ALL_ONES, INT32_MAX, 4, 0
-#define LAYOUT_LEN64     ALL_ONES, ALL_ONES, INT64_MAX, 8, 0
-#define LAYOUT_LINE      0, 0, ALL_ONES, 0, 1
+#define LAYOUT_LEN32S 0xffffffff, ALL_ONES, INT32_MAX, 4, 0
+#define LAYOUT_LEN64 ALL_ONES, ALL_ONES, INT64_MAX, 8, 0
+#define LAYOUT_LINE 0, 0, ALL_ONES, 0, 1
 #define LAYOUT_LINE_PAIR 0, 0, ALL_ONES, 0, 2
 
 const struct pw_decode_row pw_decode_rows[256] = {
-#define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect)                   \
+#define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect)                \
     [byte] = {LAYOUT_##arg, true, PW_V_##kind, PW_EFFECT_##effect},
 #include "common/pickle/opcodes.def"
 #undef PW_OPCODE

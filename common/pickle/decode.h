@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From bytes to opcodes. This is the only reader of pickle bytes besides the text helpers, and
- * it is in a header so that the scanner's loop has it inline: about one nanosecond an opcode.
+ * From bytes to opcodes. This is the only reader of pickle bytes besides the text helpers,
+ * and it is in a header so that the scanner's loop has it inline: about one nanosecond an
+ * opcode.
  */
 #ifndef PW_COMMON_PICKLE_DECODE_H
 #define PW_COMMON_PICKLE_DECODE_H
@@ -18,12 +19,12 @@ enum pw_decoded {
 };
 
 struct pw_op {
-    size_t off;  /* of the opcode byte */
-    size_t end;  /* of the argument: where the next opcode starts */
+    size_t off;   /* of the opcode byte */
+    size_t end;   /* of the argument: where the next opcode starts */
     uint64_t arg; /* number or length, unsigned; 0 for lines */
     uint8_t code;
-    uint8_t kind;   /* enum pw_value_kind of the row */
-    uint8_t effect; /* enum pw_effect of the row */
+    uint8_t kind;         /* enum pw_value_kind of the row */
+    uint8_t effect;       /* enum pw_effect of the row */
     struct pw_span line;  /* LINE, LINE_PAIR: without the line feed */
     struct pw_span line2; /* LINE_PAIR */
 };

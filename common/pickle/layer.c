@@ -81,8 +81,8 @@ inflate_all(struct pw_layer *layer)
 }
 
 enum pw_reason
-pw_layer_inflate(struct pw_layer *layer, struct pw_span packed, const struct pw_limits *limits,
-                 struct pw_span *out)
+pw_layer_inflate(struct pw_layer *layer, struct pw_span packed,
+                 const struct pw_limits *limits, struct pw_span *out)
 {
     *out = (struct pw_span){0};
     if (packed.len > UINT32_MAX) {

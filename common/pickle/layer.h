@@ -15,9 +15,9 @@ struct pw_layer *pw_layer_new(void);
 void pw_layer_free(struct pw_layer **layer);
 
 /*
- * Inflate a zlib stream (RFC 1950), exactly one and nothing behind it. *out is good until the
- * next call. PW_R_NONE, PW_R_LAYER_BROKEN, PW_R_LIMIT_INFLATE (past max_bytes or max_ratio),
- * PW_R_INTERNAL_ERROR (out of memory).
+ * Inflate a zlib stream (RFC 1950), exactly one and nothing behind it. *out is good until
+ * the next call. PW_R_NONE, PW_R_LAYER_BROKEN, PW_R_LIMIT_INFLATE (past max_bytes or
+ * max_ratio), PW_R_INTERNAL_ERROR (out of memory).
  */
 enum pw_reason pw_layer_inflate(struct pw_layer *layer, struct pw_span packed,
                                 const struct pw_limits *limits, struct pw_span *out);

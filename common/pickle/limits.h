@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 struct pw_limits {
-    uint64_t max_bytes;   /* of the frame, and of what a layer unfolds to */
-    uint32_t max_ops;     /* opcodes executed */
-    uint32_t max_stack;   /* values on the stack at once, marks included */
-    uint32_t max_depth;   /* containers inside containers */
-    uint32_t max_memo;    /* memo entries */
-    uint32_t max_ratio;   /* unfolded bytes per compressed byte */
+    uint64_t max_bytes; /* of the frame, and of what a layer unfolds to */
+    uint32_t max_ops;   /* opcodes executed */
+    uint32_t max_stack; /* values on the stack at once, marks included */
+    uint32_t max_depth; /* containers inside containers */
+    uint32_t max_memo;  /* memo entries */
+    uint32_t max_ratio; /* unfolded bytes per compressed byte */
 };
 
 /* The defaults of a policy that sets none. */

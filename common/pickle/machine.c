@@ -73,7 +73,7 @@ void
 pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits *limits)
 {
     m->frame = frame;
-    m->limits = limits;
+    m->limits = *limits;
     m->err = PW_E_OK;
     empty_array(&m->stack, sizeof *m->stack.at);
     empty_array(&m->marks, sizeof *m->marks.at);
@@ -85,6 +85,7 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     empty_array(&m->used, sizeof *m->used.at);
     empty_chunks(m);
     m->fence = 0;
+    m->plain_from = 0;
     m->memo_count = 0;
     m->memo_gap = false;
     m->frame_end = UINT64_MAX;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The state of the abstract machine, and the small operations on it. Internal to this folder.
+ * The state of the abstract machine, and the small operations on it. Internal to this
+ * folder.
  *
- * Values are 8 bytes. A constant is the offset of the opcode that pushed it, so its bytes are
- * looked at only when somebody asks; a container or instance is an index into `objects`.
+ * Values are 8 bytes. A constant is the offset of the opcode that pushed it, so its bytes
+ * are looked at only when somebody asks; a container or instance is an index into
+ * `objects`.
  */
 #ifndef PW_COMMON_PICKLE_MACHINE_H
 #define PW_COMMON_PICKLE_MACHINE_H
@@ -12,11 +14,11 @@
 #include "common/pickle/scan.h"
 
 /* A growing array that keeps its memory from scan to scan. */
-#define PW_ARRAY(type)                                                                        \
-    struct {                                                                                  \
-        type *at;                                                                             \
-        uint32_t len;                                                                         \
-        uint32_t cap;                                                                         \
+#define PW_ARRAY(type)                                                                     \
+    struct {                                                                               \
+        type *at;                                                                          \
+        uint32_t len;                                                                      \
+        uint32_t cap;                                                                      \
     }
 
 enum {
@@ -40,11 +42,12 @@ struct chunk;
 
 struct pw_scan {
     struct pw_span frame;
-    const struct pw_limits *limits;
+    struct pw_limits limits;
     enum pw_err err; /* latched: PW_E_NOMEM */
 
     PW_ARRAY(struct pw_value) stack;
-    uint32_t stack_room;            /* values it may hold before something must be asked */
+    uint32_t stack_room;      /* values it may hold before something must be asked */
+    uint32_t plain_from;      /* from this height on the stack holds constants only */
     PW_ARRAY(uint32_t) marks; /* heights of the stack where MARK stood */
     uint32_t fence;           /* height of the newest mark: below it nothing is reachable */
 
@@ -75,11 +78,12 @@ struct pw_scan {
 /* Make room for one more in an array; false, with err latched, when out of memory. */
 bool pw_machine_grow(struct pw_scan *m, void *array, size_t item_size);
 
-#define PW_ARRAY_ROOM(m, array)                                                               \
+#define PW_ARRAY_ROOM(m, array)                                                            \
     ((array)->len < (array)->cap || pw_machine_grow(m, array, sizeof *(array)->at))
 
 /* Forget the last frame, keep the memory (what is left of it after a giant). */
-void pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits *limits);
+void pw_machine_reset(struct pw_scan *m, struct pw_span frame,
+                      const struct pw_limits *limits);
 
 /* Release everything. */
 void pw_machine_clear(struct pw_scan *m);

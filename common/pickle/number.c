@@ -46,7 +46,8 @@ is_integer(struct pw_span text)
 bool
 pw_number_int(struct pw_span line, bool *is_bool)
 {
-    *is_bool = line.len == 2 && line.ptr[0] == '0' && (line.ptr[1] == '0' || line.ptr[1] == '1');
+    *is_bool =
+        line.len == 2 && line.ptr[0] == '0' && (line.ptr[1] == '0' || line.ptr[1] == '1');
     return *is_bool || is_integer(line);
 }
 
@@ -116,7 +117,8 @@ pw_number_float(struct pw_span line)
         part = digit_run(text);
         text = skip(text, part);
     }
-    return whole + part > 0 && whole <= 309 && is_exponent(text) && !exponent_overflows(text);
+    return whole + part > 0 && whole <= 309 && is_exponent(text) &&
+           !exponent_overflows(text);
 }
 
 bool

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers spelled as text. Unpicklers disagree about blanks, underscores, bases, NUL and signs,
- * so only the spelling that all of them read alike passes.
+ * Numbers spelled as text. Unpicklers disagree about blanks, underscores, bases, NUL and
+ * signs, so only the spelling that all of them read alike passes.
  */
 #ifndef PW_COMMON_PICKLE_NUMBER_H
 #define PW_COMMON_PICKLE_NUMBER_H

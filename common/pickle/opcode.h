@@ -11,7 +11,8 @@
 #include "common/pickle/report.h"
 
 enum pw_opcode {
-#define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect) PW_OP_##name = byte,
+#define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect)                \
+    PW_OP_##name = byte,
 #include "common/pickle/opcodes.def"
 #undef PW_OPCODE
 };

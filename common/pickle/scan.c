@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The abstract pickle machine: one step an opcode, as Modules/_pickle.c and Lib/pickle.py take
- * it. Where both of them fail, the scan ends with a finding; where only one does, there is a
- * finding and the scan goes on as the other would.
+ * The abstract pickle machine: one step an opcode, as Modules/_pickle.c and Lib/pickle.py
+ * take it. Where both of them fail, the scan ends with a finding; where only one does,
+ * there is a finding and the scan goes on as the other would.
  */
 #include "common/pickle/scan.h"
 
@@ -40,19 +40,19 @@ stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
     return false;
 }
 
-/* ---- stack ---------------------------------------------------------------------------- */
+/* ---- stack ----------------------------------------------------------------------------
+ */
 
 static void
 set_stack_room(struct pw_scan *m)
 {
-    m->stack_room =
-        m->stack.cap < m->limits->max_stack ? m->stack.cap : m->limits->max_stack;
+    m->stack_room = m->stack.cap < m->limits.max_stack ? m->stack.cap : m->limits.max_stack;
 }
 
 static bool
 grow_stack(struct pw_scan *m, const struct pw_op *op)
 {
-    if (m->stack.len >= m->limits->max_stack) {
+    if (m->stack.len >= m->limits.max_stack) {
         return stop(m, PW_R_LIMIT_STACK, op);
     }
     if (!pw_machine_grow(m, &m->stack, sizeof *m->stack.at)) {
@@ -69,7 +69,18 @@ push(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
         return false;
     }
     m->stack.at[m->stack.len++] = value;
+    if (value.kind >= PW_V_GLOBAL) {
+        m->plain_from = m->stack.len;
+    }
     return true;
+}
+
+/* Take everything above `height` off the stack. */
+static inline void
+cut(struct pw_scan *m, uint32_t height)
+{
+    m->stack.len = height;
+    m->plain_from = m->plain_from < height ? m->plain_from : height;
 }
 
 static inline struct pw_value
@@ -94,7 +105,7 @@ top(struct pw_scan *m, uint32_t depth)
 static bool
 push_mark(struct pw_scan *m, const struct pw_op *op)
 {
-    if (m->marks.len >= m->limits->max_stack) {
+    if (m->marks.len >= m->limits.max_stack) {
         return stop(m, PW_R_LIMIT_STACK, op);
     }
     if (!PW_ARRAY_ROOM(m, &m->marks)) {
@@ -114,7 +125,8 @@ pop_mark(struct pw_scan *m)
     return at;
 }
 
-/* ---- objects -------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------
+ */
 
 static inline uint32_t
 depth_of(const struct pw_scan *m, struct pw_value value)
@@ -124,10 +136,11 @@ depth_of(const struct pw_scan *m, struct pw_value value)
 
 /* A new object of `kind` and `depth`; its value goes to *out. */
 static bool
-new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind, uint32_t depth,
-           struct pw_value *out)
+new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind,
+           uint32_t depth, struct pw_value *out)
 {
-    uint32_t most = m->limits->max_depth < DEPTH_CEILING ? m->limits->max_depth : DEPTH_CEILING;
+    uint32_t most =
+        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
     if (depth > most) {
         return stop(m, PW_R_LIMIT_DEPTH, op);
     }
@@ -140,7 +153,8 @@ new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind, u
     return true;
 }
 
-/* `value` goes into the container `into`: that one is as deep as its deepest item and one. */
+/* `value` goes into the container `into`: that one is as deep as its deepest item and one.
+ */
 static bool
 deepen(struct pw_scan *m, const struct pw_op *op, struct pw_value into, uint32_t depth)
 {
@@ -148,7 +162,8 @@ deepen(struct pw_scan *m, const struct pw_op *op, struct pw_value into, uint32_t
     if (depth < object->depth) {
         return true;
     }
-    uint32_t most = m->limits->max_depth < DEPTH_CEILING ? m->limits->max_depth : DEPTH_CEILING;
+    uint32_t most =
+        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
     if (depth >= most) {
         return stop(m, PW_R_LIMIT_DEPTH, op);
     }
@@ -157,7 +172,8 @@ deepen(struct pw_scan *m, const struct pw_op *op, struct pw_value into, uint32_t
     return true;
 }
 
-/* ---- uses ----------------------------------------------------------------------------- */
+/* ---- uses -----------------------------------------------------------------------------
+ */
 
 static bool
 use(struct pw_scan *m, const struct pw_op *op, uint32_t import, enum pw_use how,
@@ -166,14 +182,17 @@ use(struct pw_scan *m, const struct pw_op *op, uint32_t import, enum pw_use how,
     if (!PW_ARRAY_ROOM(m, &m->used)) {
         return false;
     }
-    m->used.at[m->used.len++] = (struct pw_used){
-        .import = import, .off = (uint32_t)op->off, .op = op->code, .use = (uint8_t)how, .args = args};
+    m->used.at[m->used.len++] = (struct pw_used){.import = import,
+                                                 .off = (uint32_t)op->off,
+                                                 .op = op->code,
+                                                 .use = (uint8_t)how,
+                                                 .args = args};
     return true;
 }
 
 /*
- * `value` comes to stand somewhere: if it is a global, or a tuple that holds some, record that
- * they stand as values. Each global and each tuple once.
+ * `value` comes to stand somewhere: if it is a global, or a tuple that holds some, record
+ * that they stand as values. Each global and each tuple once.
  */
 static bool
 settle(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
@@ -200,27 +219,28 @@ settle(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
     return true;
 }
 
-/* Settle `count` values at `first`, and find how deep the deepest is. */
+/* Settle the values from `first` to the top, and find how deep the deepest is. */
 static bool
-settle_all(struct pw_scan *m, const struct pw_op *op, const struct pw_value *first,
-           uint32_t count, uint32_t *depth)
+settle_all(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t *depth)
 {
     uint32_t deepest = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (first[i].kind < PW_V_GLOBAL) {
+    for (uint32_t i = first; i < m->plain_from; i++) {
+        struct pw_value value = m->stack.at[i];
+        if (value.kind < PW_V_GLOBAL) {
             continue;
         }
-        if (!settle(m, op, first[i])) {
+        if (!settle(m, op, value)) {
             return false;
         }
-        uint32_t own = depth_of(m, first[i]);
+        uint32_t own = depth_of(m, value);
         deepest = own > deepest ? own : deepest;
     }
     *depth = deepest;
     return true;
 }
 
-/* ---- containers ----------------------------------------------------------------------- */
+/* ---- containers -----------------------------------------------------------------------
+ */
 
 /* Keep the items of a tuple: calls may have rules for them. */
 static bool
@@ -247,32 +267,31 @@ holds_global(const struct pw_scan *m, struct pw_value value)
             (m->objects.at[value.ref].flags & OBJECT_HAS_GLOBAL) != 0);
 }
 
-/* A tuple of the `count` values at `first`, which stay where they are. */
+/* A tuple of the values from `first` to the top, which stay where they are. */
 static bool
-make_tuple(struct pw_scan *m, const struct pw_op *op, const struct pw_value *first,
-           uint32_t count, struct pw_value *out)
+make_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t first, struct pw_value *out)
 {
+    uint32_t count = m->stack.len - first;
     if (count == 0) {
         *out = value_of(PW_V_TUPLE, 0);
         return true;
     }
     uint32_t depth = 0;
     uint32_t flags = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (first[i].kind >= PW_V_GLOBAL) {
-            uint32_t own = depth_of(m, first[i]);
-            depth = own > depth ? own : depth;
-            flags |= holds_global(m, first[i]) ? OBJECT_HAS_GLOBAL : 0;
-        }
+    for (uint32_t i = first; i < m->plain_from; i++) {
+        struct pw_value value = m->stack.at[i];
+        uint32_t own = depth_of(m, value);
+        depth = own > depth ? own : depth;
+        flags |= holds_global(m, value) ? OBJECT_HAS_GLOBAL : 0;
     }
     if (!new_object(m, op, PW_V_TUPLE, depth + 1, out)) {
         return false;
     }
     if (count > TUPLE_KEEPS) { /* too long for any rule: its globals stand as values */
-        return settle_all(m, op, first, count, &depth);
+        return settle_all(m, op, first, &depth);
     }
     m->objects.at[out->ref].flags = flags;
-    return keep_items(m, out->ref, first, count);
+    return keep_items(m, out->ref, m->stack.at + first, count);
 }
 
 /* Where the operands of a container opcode start: the mark, or `pops` below the top. */
@@ -311,25 +330,24 @@ step_collect(struct pw_scan *m, const struct pw_op *op)
     if (!operands(m, op, &first)) {
         return false;
     }
-    const struct pw_value *items = m->stack.at + first;
-    uint32_t count = m->stack.len - first;
     struct pw_value made;
     uint32_t depth;
     if (op->kind == PW_V_TUPLE) {
-        if (!make_tuple(m, op, items, count, &made)) {
+        if (!make_tuple(m, op, first, &made)) {
             return false;
         }
-    } else if (op->kind == PW_V_DICT && count % 2 != 0) {
+    } else if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
         return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
-    } else if (!settle_all(m, op, items, count, &depth) ||
+    } else if (!settle_all(m, op, first, &depth) ||
                !new_object(m, op, op->kind, depth + 1, &made)) {
         return false;
     }
-    m->stack.len = first;
+    cut(m, first);
     return push(m, op, made);
 }
 
-/* An opcode changes `target`: it must be made in this stream. `args` only matter to BUILD. */
+/* An opcode changes `target`: it must be made in this stream. `args` only matter to BUILD.
+ */
 static bool
 change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum pw_use how,
        enum pw_value_kind natural, struct pw_value args)
@@ -347,8 +365,8 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
         const struct pw_import *import = &m->imports.at[target.ref];
         pw_machine_find_name(m, PW_R_TARGET_GLOBAL, op, import->mod, import->name);
     } else {
-        pw_machine_find(m, target.kind == PW_V_UNKNOWN ? PW_R_TARGET_UNKNOWN : PW_R_PICKLE_TYPE,
-                        op);
+        pw_machine_find(
+            m, target.kind == PW_V_UNKNOWN ? PW_R_TARGET_UNKNOWN : PW_R_PICKLE_TYPE, op);
     }
     return true;
 }
@@ -367,22 +385,23 @@ step_store(struct pw_scan *m, const struct pw_op *op)
     }
     first += from_mark ? 0 : 1; /* TOP counts the container among its pops */
     struct pw_value target = m->stack.at[first - 1];
-    uint32_t count = m->stack.len - first;
     uint32_t depth;
     if (!change(m, op, target, PW_USE_ITEMS, op->kind, (struct pw_value){0}) ||
-        !settle_all(m, op, m->stack.at + first, count, &depth)) {
+        !settle_all(m, op, first, &depth)) {
         return false;
     }
-    if (op->kind == PW_V_DICT && count % 2 != 0) {
+    if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
         return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
     }
-    m->stack.len = first;
+    cut(m, first);
     return target.kind < PW_V_TUPLE || target.ref == 0 || deepen(m, op, target, depth);
 }
 
-/* ---- constants spelled as text -------------------------------------------------------- */
+/* ---- constants spelled as text --------------------------------------------------------
+ */
 
-/* Push a string whose escapes are replaced; `decode` says how, `room` how much it may take. */
+/* Push a string whose escapes are replaced; `decode` says how, `room` how much it may take.
+ */
 static bool
 push_decoded(struct pw_scan *m, const struct pw_op *op,
              bool (*decode)(struct pw_span, uint8_t *, size_t *), size_t room,
@@ -419,7 +438,8 @@ step_text(struct pw_scan *m, const struct pw_op *op)
         break;
     case PW_OP_UNICODE:
         if (!pw_text_unicode_is_plain(op->line)) {
-            return push_decoded(m, op, pw_text_unicode, 2 * op->line.len, PW_R_PICKLE_UNICODE);
+            return push_decoded(m, op, pw_text_unicode, 2 * op->line.len,
+                                PW_R_PICKLE_UNICODE);
         }
         break;
     default: /* STRING; quotes and escapes are checked by decoding */
@@ -431,7 +451,8 @@ step_text(struct pw_scan *m, const struct pw_op *op)
     return push(m, op, value);
 }
 
-/* ---- memo ----------------------------------------------------------------------------- */
+/* ---- memo -----------------------------------------------------------------------------
+ */
 
 static bool
 memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t index)
@@ -444,7 +465,8 @@ memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t index)
         m->memo.at[index] = value; /* written again: nothing is counted */
         return true;
     }
-    if (m->memo_count >= m->limits->max_memo || index > 2 * (uint64_t)m->memo_count + MEMO_SLACK) {
+    if (m->memo_count >= m->limits.max_memo ||
+        index > 2 * (uint64_t)m->memo_count + MEMO_SLACK) {
         return stop(m, PW_R_LIMIT_MEMO, op);
     }
     while (m->memo.len <= index) {
@@ -499,7 +521,8 @@ step_get(struct pw_scan *m, const struct pw_op *op)
     return push(m, op, m->memo.at[index]);
 }
 
-/* ---- globals -------------------------------------------------------------------------- */
+/* ---- globals --------------------------------------------------------------------------
+ */
 
 static bool
 is_name(struct pw_span text)
@@ -521,8 +544,11 @@ import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod, struct pw_
         return false;
     }
     *out = value_of(PW_V_GLOBAL, m->imports.len);
-    m->imports.at[m->imports.len++] = (struct pw_import){
-        .mod = mod, .name = name, .off = (uint32_t)op->off, .op = op->code, .proto = m->proto};
+    m->imports.at[m->imports.len++] = (struct pw_import){.mod = mod,
+                                                         .name = name,
+                                                         .off = (uint32_t)op->off,
+                                                         .op = op->code,
+                                                         .proto = m->proto};
     if (!is_name(mod) || !is_name(name)) {
         pw_machine_find_name(m, PW_R_IMPORT_NAME, op, mod, name);
     }
@@ -537,8 +563,8 @@ step_import(struct pw_scan *m, const struct pw_op *op)
 }
 
 /*
- * Both names must be constant strings. One that Python 2 wrote (STRING and its kin) is text only
- * for some encodings of the consumer: such an import is told, and refused.
+ * Both names must be constant strings. One that Python 2 wrote (STRING and its kin) is text
+ * only for some encodings of the consumer: such an import is told, and refused.
  */
 static bool
 step_import_stack(struct pw_scan *m, const struct pw_op *op)
@@ -548,7 +574,7 @@ step_import_stack(struct pw_scan *m, const struct pw_op *op)
     }
     struct pw_value name = *top(m, 0);
     struct pw_value mod = *top(m, 1);
-    m->stack.len -= 2;
+    cut(m, m->stack.len - 2);
     struct pw_value global = {0};
     struct pw_span mod_text;
     struct pw_span name_text;
@@ -564,11 +590,13 @@ step_import_stack(struct pw_scan *m, const struct pw_op *op)
     return push(m, op, global);
 }
 
-/* ---- calls ---------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------
+ */
 
 /*
  * The class of what a call makes. copyreg._reconstructor(cls, base, state) makes a cls (PEP
- * 307, protocols 0 and 1), so what is then built is an instance of cls, not of the function.
+ * 307, protocols 0 and 1), so what is then built is an instance of cls, not of the
+ * function.
  */
 static uint32_t
 origin_of(const struct pw_scan *m, uint32_t callee, struct pw_value args)
@@ -610,8 +638,8 @@ settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
 
 /* callee(*args), or callee.__new__(callee, *args): push the instance. */
 static bool
-call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee, struct pw_value args,
-     enum pw_use how)
+call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
+     struct pw_value args, enum pw_use how)
 {
     if (!settle_nested(m, op, callee, args)) {
         return false;
@@ -620,9 +648,8 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee, struct p
         return false;
     }
     if (callee.kind != PW_V_GLOBAL) {
-        pw_machine_find(m,
-                        callee.kind == PW_V_INSTANCE ? PW_R_CALL_COMPUTED : PW_R_CALL_TARGET,
-                        op);
+        pw_machine_find(
+            m, callee.kind == PW_V_INSTANCE ? PW_R_CALL_COMPUTED : PW_R_CALL_TARGET, op);
     }
     struct pw_value made;
     if (!new_object(m, op, PW_V_INSTANCE, depth_of(m, args) + 1, &made)) {
@@ -657,7 +684,7 @@ step_call(struct pw_scan *m, const struct pw_op *op)
     struct pw_value callee = *top(m, pops - 1);
     struct pw_value args = *top(m, pops - 2);
     struct pw_value keywords = *top(m, 0);
-    m->stack.len -= pops;
+    cut(m, m->stack.len - pops);
     bool tuple = check_kind(m, op, args, PW_V_TUPLE);
     if (pops == 3) {
         (void)check_kind(m, op, keywords, PW_V_DICT);
@@ -674,16 +701,17 @@ step_call(struct pw_scan *m, const struct pw_op *op)
     return call(m, op, callee, args, op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW);
 }
 
-/* The values from `first` on become the arguments of `callee`; the stack is cut at `base`. */
+/* The values from `first` on become the arguments of `callee`; the stack is cut at `base`.
+ */
 static bool
-instantiate(struct pw_scan *m, const struct pw_op *op, struct pw_value callee, uint32_t first,
-            uint32_t base)
+instantiate(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
+            uint32_t first, uint32_t base)
 {
     struct pw_value args;
-    if (!make_tuple(m, op, m->stack.at + first, m->stack.len - first, &args)) {
+    if (!make_tuple(m, op, first, &args)) {
         return false;
     }
-    m->stack.len = base;
+    cut(m, base);
     return call(m, op, callee, args, PW_USE_CALL);
 }
 
@@ -723,7 +751,7 @@ step_build(struct pw_scan *m, const struct pw_op *op)
     }
     struct pw_value state = *top(m, 0);
     struct pw_value target = *top(m, 1);
-    m->stack.len--;
+    cut(m, m->stack.len - 1);
     /* No built-in container takes a state: VALUE_ABSENT is natural to nothing. */
     if (!settle(m, op, state) ||
         !change(m, op, target, PW_USE_BUILD, (enum pw_value_kind)VALUE_ABSENT, state)) {
@@ -732,7 +760,8 @@ step_build(struct pw_scan *m, const struct pw_op *op)
     return target.kind != PW_V_INSTANCE || deepen(m, op, target, depth_of(m, state));
 }
 
-/* ---- doors ---------------------------------------------------------------------------- */
+/* ---- doors ----------------------------------------------------------------------------
+ */
 
 static bool
 step_persistent(struct pw_scan *m, const struct pw_op *op)
@@ -744,7 +773,7 @@ step_persistent(struct pw_scan *m, const struct pw_op *op)
         if (!settle(m, op, *top(m, 0))) {
             return false;
         }
-        m->stack.len--;
+        cut(m, m->stack.len - 1);
     }
     pw_machine_find(m, PW_R_PERSID_DENIED, op);
     return push(m, op, (struct pw_value){0});
@@ -772,13 +801,14 @@ step_buffer(struct pw_scan *m, const struct pw_op *op)
     return true;
 }
 
-/* ---- the rest ------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------
+ */
 
 static bool
 step_pop(struct pw_scan *m, const struct pw_op *op)
 {
     if (height(m) > 0) {
-        m->stack.len--;
+        cut(m, m->stack.len - 1);
         return true;
     }
     if (m->marks.len == 0) {
@@ -794,7 +824,7 @@ step_pop_mark(struct pw_scan *m, const struct pw_op *op)
     if (m->marks.len == 0) {
         return stop(m, PW_R_PICKLE_NO_MARK, op);
     }
-    m->stack.len = pop_mark(m);
+    cut(m, pop_mark(m));
     return true;
 }
 
@@ -900,8 +930,8 @@ step(struct pw_scan *m, const struct pw_op *op)
 }
 
 /*
- * A GLOBAL or INST cut short: Lib/pickle.py takes what is left of the line, less its last byte,
- * and imports that before it notices the end.
+ * A GLOBAL or INST cut short: Lib/pickle.py takes what is left of the line, less its last
+ * byte, and imports that before it notices the end.
  */
 static void
 import_truncated(struct pw_scan *m, struct pw_op *op)
@@ -937,12 +967,65 @@ stop_undecoded(struct pw_scan *m, struct pw_op *op, enum pw_decoded why)
     }
 }
 
+/* The bytes an opcode may look at without asking: itself and eight for a number. */
+enum { FAST_BYTES = 9 };
+
+/*
+ * The common path: constants, marks and the memo, with the machine's registers in the
+ * processor's. Returns where it met anything else, or a limit, or the end of a frame; the
+ * general path then decides what that means.
+ */
+static size_t
+run_fast(struct pw_scan *m, size_t at)
+{
+    const uint8_t *bytes = m->frame.ptr;
+    size_t end = m->frame_end < m->frame.len ? (size_t)m->frame_end : m->frame.len;
+    uint32_t budget = m->limits.max_ops - m->ops;
+    uint32_t height = m->stack.len;
+    uint32_t room = m->stack_room;
+    struct pw_value *stack = m->stack.at;
+    bool dense = !m->memo_gap && m->memo.len == m->memo_count;
+    uint32_t keys = m->memo_count;
+    uint32_t key_room = !dense                             ? 0
+                        : m->memo.cap < m->limits.max_memo ? m->memo.cap
+                                                           : m->limits.max_memo;
+    uint32_t ops = 0;
+    while (at + FAST_BYTES <= end && ops < budget && height < room) {
+        const struct pw_decode_row *row = &pw_decode_rows[bytes[at]];
+        if (row->effect == PW_EFFECT_PUSH) {
+            uint64_t number = pw_decode_number(bytes + at + 1, FAST_BYTES, row);
+            uint64_t count = number & row->count_mask;
+            size_t next = at + 1 + row->width;
+            if (count > end - next) {
+                break;
+            }
+            stack[height++] = value_of(row->kind, at);
+            at = next + (size_t)count;
+        } else if (row->effect == PW_EFFECT_MEMOIZE) {
+            if (keys >= key_room || height == m->fence) {
+                break;
+            }
+            m->memo.at[keys++] = stack[height - 1];
+            at++;
+        } else {
+            break;
+        }
+        ops++;
+    }
+    m->stack.len = height;
+    m->memo_count = keys;
+    m->memo.len = dense ? keys : m->memo.len;
+    m->ops += ops;
+    return at;
+}
+
 /* Run to the end. *consumed is where; true when a STOP was reached. */
 static bool
 run(struct pw_scan *m, uint64_t *consumed)
 {
     struct pw_op op;
     for (size_t at = 0;; at = op.end) {
+        at = run_fast(m, at);
         *consumed = at;
         enum pw_decoded decoded = pw_decode(m->frame, at, &op);
         if (decoded != PW_DECODE_OP) {
@@ -952,7 +1035,7 @@ run(struct pw_scan *m, uint64_t *consumed)
         if (op.end > m->frame_end) {
             leave_frame(m, &op);
         }
-        if (m->ops++ == m->limits->max_ops) {
+        if (m->ops++ == m->limits.max_ops) {
             return stop(m, PW_R_LIMIT_OPS, &op);
         }
         if (!step(m, &op)) {
@@ -972,7 +1055,7 @@ scan_bytes(struct pw_scan *m, uint64_t *consumed)
     if (m->frame.len == 0) {
         return PW_KIND_EMPTY;
     }
-    if (m->frame.len > m->limits->max_bytes || m->frame.len > PW_BYTES_CEILING) {
+    if (m->frame.len > m->limits.max_bytes || m->frame.len > PW_BYTES_CEILING) {
         (void)stop(m, PW_R_LIMIT_BYTES, NULL);
         return PW_KIND_BROKEN;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The scanner: one pass over a frame with an abstract pickle machine. It never unpickles. Its
- * model is CPython's (Modules/_pickle.c and Lib/pickle.py, 3.6 to main): where those differ,
- * it follows everything any of them may do. README.md in this folder explains the machine.
+ * The scanner: one pass over a frame with an abstract pickle machine. It never unpickles.
+ * Its model is CPython's (Modules/_pickle.c and Lib/pickle.py, 3.6 to main): where those
+ * differ, it follows everything any of them may do. README.md in this folder explains the
+ * machine.
  */
 #ifndef PW_COMMON_PICKLE_SCAN_H
 #define PW_COMMON_PICKLE_SCAN_H
@@ -11,14 +12,14 @@
 #include "common/pickle/limits.h"
 #include "common/pickle/report.h"
 
-/* A scanner with no memory yet; it grows with the frames it sees and is then reused. NULL when
- * out of memory. One thread at a time. */
+/* A scanner with no memory yet; it grows with the frames it sees and is then reused. NULL
+ * when out of memory. One thread at a time. */
 struct pw_scan *pw_scan_new(void);
 void pw_scan_free(struct pw_scan **scan);
 
 /*
- * Scan `frame` (borrowed until the next call) and fill `out`. PW_E_NOMEM is the only error and
- * leaves `out` at kind BROKEN with what was seen so far: treat the frame as refused.
+ * Scan `frame` (borrowed until the next call) and fill `out`. PW_E_NOMEM is the only error
+ * and leaves `out` at kind BROKEN with what was seen so far: treat the frame as refused.
  */
 PW_CHECK_RESULT enum pw_err pw_scan_frame(struct pw_scan *scan, struct pw_span frame,
                                           const struct pw_limits *limits,

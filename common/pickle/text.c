@@ -49,7 +49,8 @@ bool
 pw_text_unicode_is_plain(struct pw_span line)
 {
     for (size_t i = 0; i < line.len; i++) {
-        bool escape = line.ptr[i] == '\\' && i + 1 < line.len && (line.ptr[i + 1] | 0x20) == 'u';
+        bool escape =
+            line.ptr[i] == '\\' && i + 1 < line.len && (line.ptr[i + 1] | 0x20) == 'u';
         if (line.ptr[i] >= 0x80 || escape) {
             return false;
         }
@@ -125,7 +126,8 @@ read_escape(struct pw_span text, uint8_t *value, bool *known)
     }
     unsigned octal = 0;
     size_t taken = 0;
-    while (taken < 3 && taken < text.len && text.ptr[taken] >= '0' && text.ptr[taken] <= '7') {
+    while (taken < 3 && taken < text.len && text.ptr[taken] >= '0' &&
+           text.ptr[taken] <= '7') {
         octal = octal * 8 + (text.ptr[taken++] - '0');
     }
     *value = (uint8_t)octal;
@@ -149,7 +151,8 @@ pw_text_string(struct pw_span line, uint8_t *out, size_t *len)
         }
         uint8_t value;
         bool known;
-        size_t taken = read_escape((struct pw_span){text.ptr + at, text.len - at}, &value, &known);
+        size_t taken =
+            read_escape((struct pw_span){text.ptr + at, text.len - at}, &value, &known);
         if (taken == 0) {
             return false;
         }

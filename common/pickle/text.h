@@ -11,8 +11,8 @@
 
 /*
  * UNICODE: raw-unicode-escape (Objects/unicodeobject.c). `out` has room for 2 * line.len
- * bytes; *len of them become UTF-8 (lone surrogates as three bytes each). False when CPython
- * raises UnicodeDecodeError.
+ * bytes; *len of them become UTF-8 (lone surrogates as three bytes each). False when
+ * CPython raises UnicodeDecodeError.
  */
 bool pw_text_unicode(struct pw_span line, uint8_t *out, size_t *len);
 

@@ -16,7 +16,8 @@ static const struct {
 static const struct {
     const char *name;
     uint8_t byte;
-} separators[] = {{"SP", ' '}, {"TAB", '\t'}, {"NUL", '\0'}, {"COLON", ':'}, {"COMMA", ','}};
+} separators[] = {
+    {"SP", ' '}, {"TAB", '\t'}, {"NUL", '\0'}, {"COLON", ':'}, {"COMMA", ','}};
 
 static const char kinds_text[] =
     "pickle, opaque, topic, literal:TEXT, empty, buffer, zlib(pickle), skip:SP:2(pickle)";
@@ -100,7 +101,8 @@ pw_frame_rules_parse(const char *text, struct pw_frame_rules *out, struct pw_why
         char *word = trim(strsep(&next, ","));
         size_t len = strlen(word);
         if (out->count == PW_FRAME_RULES_MAX) {
-            return pw_fail(why, PW_E_CONFIG, "more than %d frame rules; end with a * to repeat",
+            return pw_fail(why, PW_E_CONFIG,
+                           "more than %d frame rules; end with a * to repeat",
                            PW_FRAME_RULES_MAX);
         }
         if (len > 0 && word[len - 1] == '*') {
@@ -112,9 +114,10 @@ pw_frame_rules_parse(const char *text, struct pw_frame_rules *out, struct pw_why
                            kinds_text);
         }
         if (out->repeat && next != NULL) {
-            return pw_fail(why, PW_E_CONFIG,
-                           "\"%.80s*\" repeats, but rules follow it; only the last may have a *",
-                           word);
+            return pw_fail(
+                why, PW_E_CONFIG,
+                "\"%.80s*\" repeats, but rules follow it; only the last may have a *",
+                word);
         }
     }
     return PW_E_OK;

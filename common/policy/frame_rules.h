@@ -29,9 +29,9 @@ enum { PW_FRAME_RULES_MAX = 32, PW_FRAME_LITERAL_MAX = 64 };
 
 struct pw_frame_rule {
     enum pw_frame_kind kind;
-    bool zlib;            /* inflate, then PICKLE */
-    uint8_t skip_byte;    /* with skip_count > 0: */
-    uint32_t skip_count;  /* the pickle starts behind that many separators */
+    bool zlib;           /* inflate, then PICKLE */
+    uint8_t skip_byte;   /* with skip_count > 0: */
+    uint32_t skip_count; /* the pickle starts behind that many separators */
     uint8_t literal_len;
     char literal[PW_FRAME_LITERAL_MAX];
 };
@@ -43,8 +43,8 @@ struct pw_frame_rules {
 };
 
 /* Parse the setting's text. PW_E_CONFIG with a sentence (place and remedy) in `why`. */
-PW_CHECK_RESULT enum pw_err pw_frame_rules_parse(const char *text, struct pw_frame_rules *out,
-                                                 struct pw_why *why);
+PW_CHECK_RESULT enum pw_err
+pw_frame_rules_parse(const char *text, struct pw_frame_rules *out, struct pw_why *why);
 
 /* The rule for frame `index` (from 0), or NULL when the rules describe fewer frames. */
 const struct pw_frame_rule *pw_frame_rules_at(const struct pw_frame_rules *rules,

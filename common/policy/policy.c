@@ -371,8 +371,9 @@ pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_s
 }
 
 /*
- * An import has up to two faces: the pair as the stream spells it, and what the consumer makes
- * of it when the protocol in force is below 3. Both must be allowed (fix_imports may be off).
+ * An import has up to two faces: the pair as the stream spells it, and what the consumer
+ * makes of it when the protocol in force is below 3. Both must be allowed (fix_imports may
+ * be off).
  */
 struct faces {
     const struct entry *raw;
@@ -448,9 +449,9 @@ judge_use(const struct pw_policy *policy, const struct pw_report *report,
     if (!permits(faces.raw, used->use) || !permits(faces.mapped, used->use)) {
         return PW_R_USE_DENIED;
     }
-    bool fit = arguments_fit(policy, report, faces.raw, used) &&
-               (faces.mapped == faces.raw ||
-                arguments_fit(policy, report, faces.mapped, used));
+    bool fit =
+        arguments_fit(policy, report, faces.raw, used) &&
+        (faces.mapped == faces.raw || arguments_fit(policy, report, faces.mapped, used));
     return fit ? PW_R_NONE : PW_R_ARGS_DENIED;
 }
 
@@ -485,8 +486,8 @@ next_import(struct merge *merge)
 {
     const struct pw_import *import = &merge->report->imports[merge->import++];
     if (!pw_policy_allows_import(merge->policy, import)) {
-        emit(merge, &(struct pw_find){PW_R_IMPORT_DENIED, import->off, import->op, import->mod,
-                                      import->name});
+        emit(merge, &(struct pw_find){PW_R_IMPORT_DENIED, import->off, import->op,
+                                      import->mod, import->name});
     }
 }
 
@@ -519,13 +520,13 @@ pw_policy_judge(const struct pw_policy *policy, const struct pw_report *report,
 {
     struct merge merge = {.policy = policy, .report = report, .found = found, .arg = arg};
     for (;;) {
-        uint64_t find_at = merge.find < report->find_count ? report->finds[merge.find].off
-                                                           : UINT64_MAX;
+        uint64_t find_at =
+            merge.find < report->find_count ? report->finds[merge.find].off : UINT64_MAX;
         uint64_t import_at = merge.import < report->import_count
                                  ? report->imports[merge.import].off
                                  : UINT64_MAX;
-        uint64_t used_at = merge.used < report->used_count ? report->used[merge.used].off
-                                                           : UINT64_MAX;
+        uint64_t used_at =
+            merge.used < report->used_count ? report->used[merge.used].off : UINT64_MAX;
         if (import_at != UINT64_MAX && import_at <= find_at && import_at <= used_at) {
             next_import(&merge);
         } else if (find_at != UINT64_MAX && find_at <= used_at) {

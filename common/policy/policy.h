@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Allow-lists: exact names, the uses each permits, and the shapes of its arguments. A policy is
- * built once and then only read; threads may share it. README.md in this folder teaches the
- * entry syntax.
+ * Allow-lists: exact names, the uses each permits, and the shapes of its arguments. A
+ * policy is built once and then only read; threads may share it. README.md in this folder
+ * teaches the entry syntax.
  */
 #ifndef PW_COMMON_POLICY_POLICY_H
 #define PW_COMMON_POLICY_POLICY_H
@@ -46,18 +46,21 @@ void pw_policy_set_limits(struct pw_policy *policy, const struct pw_limits *limi
 const struct pw_limits *pw_policy_limits(const struct pw_policy *policy);
 
 /*
- * Whether the exact pair is allowed for `use` at all (arguments not looked at); PW_USE_COUNT
- * asks for any use. Names are compared raw; see pw_policy_judge for the renames.
+ * Whether the exact pair is allowed for `use` at all (arguments not looked at);
+ * PW_USE_COUNT asks for any use. Names are compared raw; see pw_policy_judge for the
+ * renames.
  */
-bool pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_span name,
-                      enum pw_use use);
+bool pw_policy_allows(const struct pw_policy *policy, struct pw_span mod,
+                      struct pw_span name, enum pw_use use);
 
 /* Whether this import is allowed for some use: as spelled, and as a consumer renames it. */
-bool pw_policy_allows_import(const struct pw_policy *policy, const struct pw_import *import);
+bool pw_policy_allows_import(const struct pw_policy *policy,
+                             const struct pw_import *import);
 
 /*
- * Judge one report: call `found` for every refusal, in order of offset (findings of the scan
- * that no open door waives, then imports and uses the policy denies). Returns how many.
+ * Judge one report: call `found` for every refusal, in order of offset (findings of the
+ * scan that no open door waives, then imports and uses the policy denies). Returns how
+ * many.
  */
 typedef void pw_policy_found(void *arg, const struct pw_find *find);
 size_t pw_policy_judge(const struct pw_policy *policy, const struct pw_report *report,

@@ -18,7 +18,8 @@ static const struct {
     {"int", PW_ATOM_KIND, BIT(INT) | BIT(BOOL)},
     {"bool", PW_ATOM_KIND, BIT(BOOL)},
     {"float", PW_ATOM_KIND, BIT(FLOAT)},
-    /* Python 2 strings become str or bytes by the consumer's choice: both words take them. */
+    /* Python 2 strings become str or bytes by the consumer's choice: both words take them.
+     */
     {"str", PW_ATOM_KIND, BIT(STR) | BIT(BYTESTR)},
     {"bytes", PW_ATOM_KIND, BIT(BYTES) | BIT(BYTESTR)},
     {"bytestr", PW_ATOM_KIND, BIT(BYTESTR)},
@@ -36,7 +37,8 @@ static const struct {
 static bool
 is_name_char(char c)
 {
-    return isalnum((unsigned char)c) || c == '_' || c == '.' || ((unsigned char)c & 0x80) != 0;
+    return isalnum((unsigned char)c) || c == '_' || c == '.' ||
+           ((unsigned char)c & 0x80) != 0;
 }
 
 static size_t
@@ -184,11 +186,12 @@ pw_shape_parse(const char *text, size_t len, struct pw_shape *out, struct pw_why
                        (int)len, text, PW_SHAPE_ARGS);
     }
     if (err == PW_E_FORMAT) {
-        return pw_fail(why, PW_E_CONFIG,
-                       "\"%.*s\" is no argument shape; write int str bytes bytearray float bool "
-                       "None list tuple dict set frozenset class any, 'text', module:name or "
-                       "=module:name, with commas between",
-                       (int)(len - at), text + at);
+        return pw_fail(
+            why, PW_E_CONFIG,
+            "\"%.*s\" is no argument shape; write int str bytes bytearray float bool "
+            "None list tuple dict set frozenset class any, 'text', module:name or "
+            "=module:name, with commas between",
+            (int)(len - at), text + at);
     }
     return err;
 }
@@ -259,7 +262,8 @@ import_is(const struct pw_import *import, const struct pw_atom *atom)
     }
     struct pw_span new_mod;
     struct pw_span new_name;
-    return import->proto < 3 && pw_compat_map(import->mod, import->name, &new_mod, &new_name) &&
+    return import->proto < 3 &&
+           pw_compat_map(import->mod, import->name, &new_mod, &new_name) &&
            pw_span_equal(new_mod, mod) && pw_span_equal(new_name, name);
 }
 
@@ -277,7 +281,8 @@ pw_value_is_plain(const struct pw_policy *policy, const struct pw_report *report
 }
 
 static bool
-is_class(const struct pw_policy *policy, const struct pw_report *report, struct pw_value value)
+is_class(const struct pw_policy *policy, const struct pw_report *report,
+         struct pw_value value)
 {
     if (value.kind != PW_V_GLOBAL) {
         return false;
@@ -294,7 +299,8 @@ atom_fits(const struct pw_atom *atom, const struct pw_policy *policy,
     struct pw_span text;
     switch (atom->type) {
     case PW_ATOM_KIND:
-        return (atom->kinds >> value.kind & 1) != 0 && pw_value_is_plain(policy, report, value);
+        return (atom->kinds >> value.kind & 1) != 0 &&
+               pw_value_is_plain(policy, report, value);
     case PW_ATOM_LITERAL:
         return (value.kind == PW_V_STR || value.kind == PW_V_BYTESTR) &&
                pw_report_text(report, value, &text) &&
@@ -336,7 +342,8 @@ pw_shape_fits(const struct pw_shape *shape, const struct pw_policy *policy,
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct pw_shape_arg *arg = &shape->arg[i < shape->count ? i : shape->count - 1];
+        const struct pw_shape_arg *arg =
+            &shape->arg[i < shape->count ? i : shape->count - 1];
         if (!arg_fits(arg, policy, report, items[i])) {
             return false;
         }

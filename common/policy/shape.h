@@ -41,15 +41,15 @@ struct pw_shape {
     struct pw_shape_arg arg[PW_SHAPE_ARGS];
 };
 
-/* Parse what stands between the parentheses. PW_E_CONFIG with `why`, PW_E_NOMEM; `out` is to be
- * freed in any case. */
-PW_CHECK_RESULT enum pw_err pw_shape_parse(const char *text, size_t len, struct pw_shape *out,
-                                           struct pw_why *why);
+/* Parse what stands between the parentheses. PW_E_CONFIG with `why`, PW_E_NOMEM; `out` is
+ * to be freed in any case. */
+PW_CHECK_RESULT enum pw_err pw_shape_parse(const char *text, size_t len,
+                                           struct pw_shape *out, struct pw_why *why);
 PW_CHECK_RESULT enum pw_err pw_shape_copy(const struct pw_shape *from, struct pw_shape *to);
 void pw_shape_free(struct pw_shape *shape);
 
-/* Whether the argument tuple `args` fits. Globals inside it must be named by the shape, or be
- * allowed as values by `policy`. */
+/* Whether the argument tuple `args` fits. Globals inside it must be named by the shape, or
+ * be allowed as values by `policy`. */
 bool pw_shape_fits(const struct pw_shape *shape, const struct pw_policy *policy,
                    const struct pw_report *report, struct pw_value args);
 
@@ -57,8 +57,8 @@ bool pw_shape_fits(const struct pw_shape *shape, const struct pw_policy *policy,
 bool pw_value_is_plain(const struct pw_policy *policy, const struct pw_report *report,
                        struct pw_value value);
 
-/* "module:qualname" at the start of `text`: its length, 0 when it is none. *colon is the offset
- * of the colon. */
+/* "module:qualname" at the start of `text`: its length, 0 when it is none. *colon is the
+ * offset of the colon. */
 size_t pw_name_length(const char *text, size_t *colon);
 
 #endif

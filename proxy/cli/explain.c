@@ -119,7 +119,7 @@ print_op(struct trace *trace, const struct pw_op *op)
         putchar(':');
         print_bytes(import->name);
         printf(pw_policy_allows_import(trace->judge->policy, import) ? " (allowed)"
-                                                                      : " (denied)");
+                                                                     : " (denied)");
     }
     putchar('\n');
 }
@@ -141,7 +141,8 @@ print_json(struct trace *trace, const struct pw_op *op, struct pw_buf *line)
     if (import != NULL) {
         pw_json_bytes(&json, "mod", import->mod, import->mod.len);
         pw_json_bytes(&json, "name", import->name, import->name.len);
-        pw_json_bool(&json, "allowed", pw_policy_allows_import(trace->judge->policy, import));
+        pw_json_bool(&json, "allowed",
+                     pw_policy_allows_import(trace->judge->policy, import));
     }
     pw_json_end_object(&json);
     pw_json_newline(&json);
@@ -247,8 +248,8 @@ pw_cmd_explain(int argc, char **argv)
         } else if (pw_args_unknown(&args)) {
             return EX_USAGE;
         } else if (path != NULL) {
-            return pw_command_misused("one file at a time, please: not both %s and %s", path,
-                                      args.current);
+            return pw_command_misused("one file at a time, please: not both %s and %s",
+                                      path, args.current);
         } else {
             path = args.current;
         }

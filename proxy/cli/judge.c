@@ -14,16 +14,18 @@ pw_judge_open(struct pw_judge *judge, const char *config, const char *policy,
 {
     const char *name = policy == NULL ? default_policy : policy;
     *judge = (struct pw_judge){0};
-    judge->settings = config == NULL ? pw_settings_packs(why) : pw_settings_load(config, why);
+    judge->settings =
+        config == NULL ? pw_settings_packs(why) : pw_settings_load(config, why);
     if (judge->settings == NULL) {
         return PW_E_CONFIG;
     }
     judge->policy = pw_settings_policy(judge->settings, name);
     if (judge->policy == NULL) {
-        return pw_fail(why, PW_E_CONFIG,
-                       "--policy %s: there is no such policy in %s; name one that is defined "
-                       "there, or give its file with --config",
-                       name, config == NULL ? "the shipped packs" : config);
+        return pw_fail(
+            why, PW_E_CONFIG,
+            "--policy %s: there is no such policy in %s; name one that is defined "
+            "there, or give its file with --config",
+            name, config == NULL ? "the shipped packs" : config);
     }
     judge->scan = pw_scan_new();
     return judge->scan == NULL ? PW_E_NOMEM : PW_E_OK;
@@ -55,8 +57,8 @@ pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes)
 {
     judge->find_count = 0;
     judge->reason = PW_R_NONE;
-    enum pw_err err = pw_scan_frame(judge->scan, bytes, pw_policy_limits(judge->policy),
-                                    &judge->report);
+    enum pw_err err =
+        pw_scan_frame(judge->scan, bytes, pw_policy_limits(judge->policy), &judge->report);
     if (err != PW_E_OK) {
         return err;
     }
@@ -74,8 +76,8 @@ pw_judge_file(struct pw_judge *judge, const char *path, struct pw_why *why)
     enum pw_err err = standard_input ? pw_file_read_fd(STDIN_FILENO, &judge->file)
                                      : pw_file_read(path, &judge->file);
     if (err != PW_E_OK && err != PW_E_LIMIT) {
-        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input", path,
-                       pw_err_text(err));
+        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
+                       path, pw_err_text(err));
     }
     err = pw_judge_bytes(judge, pw_buf_span(&judge->file));
     return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));

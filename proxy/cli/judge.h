@@ -25,14 +25,14 @@ struct pw_judge {
     /* Of the file judged last; names point into `file`. */
     struct pw_report report;
     struct pw_find finds[PW_JUDGE_FINDS];
-    size_t find_count; /* kept */
-    size_t refusals;   /* all */
+    size_t find_count;     /* kept */
+    size_t refusals;       /* all */
     enum pw_reason reason; /* the gravest; NONE when it passes */
 };
 
 /*
- * Ready to judge by the policy named `policy` (NULL: python-data) of the configuration `config`
- * (NULL: the shipped packs). On failure `judge` is to be freed all the same.
+ * Ready to judge by the policy named `policy` (NULL: python-data) of the configuration
+ * `config` (NULL: the shipped packs). On failure `judge` is to be freed all the same.
  */
 PW_CHECK_RESULT enum pw_err pw_judge_open(struct pw_judge *judge, const char *config,
                                           const char *policy, struct pw_why *why);

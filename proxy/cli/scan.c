@@ -75,7 +75,8 @@ add_folder(struct paths *paths, char *folder)
     }
     fts_close(tree);
     if (paths->count > first) {
-        qsort(paths->list + first, paths->count - first, sizeof *paths->list, compare_paths);
+        qsort(paths->list + first, paths->count - first, sizeof *paths->list,
+              compare_paths);
     }
     return err;
 }
@@ -174,7 +175,8 @@ print_words(const struct pw_judge *judge, const char *path)
 static void
 show_progress(size_t done, size_t count)
 {
-    if (count >= PROGRESS_FROM && isatty(STDERR_FILENO) && (done % 16 == 0 || done == count)) {
+    if (count >= PROGRESS_FROM && isatty(STDERR_FILENO) &&
+        (done % 16 == 0 || done == count)) {
         fprintf(stderr, "\r%zu of %zu files%s", done, count, done == count ? "\n" : "");
     }
 }

@@ -92,8 +92,11 @@ static struct pw_policy *
 make_policy(void)
 {
     static const char *const entries[] = {
-        "collections:OrderedDict call() call(list) items", "m:C", "m:f call(int|str,'x',m:C*)",
-        "m:g new(class) build", "copyreg:_reconstructor call(class,builtins:object,None)",
+        "collections:OrderedDict call() call(list) items",
+        "m:C",
+        "m:f call(int|str,'x',m:C*)",
+        "m:g new(class) build",
+        "copyreg:_reconstructor call(class,builtins:object,None)",
     };
     struct pw_policy *policy = pw_policy_new("fuzz");
     for (size_t i = 0; i < PW_COUNT(entries); i++) {

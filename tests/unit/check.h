@@ -18,11 +18,11 @@
 #define BYTES(literal) ((struct pw_span){(const uint8_t *)(literal), sizeof(literal) - 1})
 
 /* Fail with the name of the case that failed. */
-#define check_case(name, condition)                                                           \
-    do {                                                                                      \
-        if (!(condition)) {                                                                   \
-            fail_msg("%s: %s", (name), #condition);                                           \
-        }                                                                                     \
+#define check_case(name, condition)                                                        \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
+            fail_msg("%s: %s", (name), #condition);                                        \
+        }                                                                                  \
     } while (0)
 
 #endif

@@ -35,7 +35,8 @@ every_row_is_found(void **state)
         bool any = rows[i].name[0] == '*';
         struct pw_span name = pw_span_str(any ? "Nobody" : rows[i].name);
         struct pw_span mod, new_name;
-        check_case(rows[i].mod, pw_compat_map(pw_span_str(rows[i].mod), name, &mod, &new_name));
+        check_case(rows[i].mod,
+                   pw_compat_map(pw_span_str(rows[i].mod), name, &mod, &new_name));
         check_case(rows[i].mod, pw_span_equal(mod, pw_span_str(rows[i].new_mod)));
         check_case(rows[i].mod,
                    pw_span_equal(new_name, any ? name : pw_span_str(rows[i].new_name)));

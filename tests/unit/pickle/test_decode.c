@@ -61,7 +61,8 @@ decoder_stops_where_the_bytes_say(void **state)
         uint8_t *copy = malloc(c->bytes.len + 1);
         memcpy(copy + 1, c->bytes.ptr, c->bytes.len);
         struct pw_op op = {0};
-        enum pw_decoded result = pw_decode((struct pw_span){copy + 1, c->bytes.len}, 0, &op);
+        enum pw_decoded result =
+            pw_decode((struct pw_span){copy + 1, c->bytes.len}, 0, &op);
         check_case(c->name, result == c->result);
         if (result == PW_DECODE_OP) {
             check_case(c->name, op.end == c->end);

@@ -25,7 +25,8 @@ what_was_packed_comes_back(void **state)
     struct pw_span out;
     for (int i = 0; i < 3; i++) { /* the stream is used again */
         struct pw_span packed = pack("hello, pickle", 13, room, sizeof room);
-        assert_int_equal(pw_layer_inflate(layer, packed, &pw_limits_default, &out), PW_R_NONE);
+        assert_int_equal(pw_layer_inflate(layer, packed, &pw_limits_default, &out),
+                         PW_R_NONE);
         assert_true(pw_span_equal(out, BYTES("hello, pickle")));
     }
     pw_layer_free(&layer);

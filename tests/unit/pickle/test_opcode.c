@@ -24,8 +24,8 @@ every_row_agrees_with_pickletools(void **state)
     char name[32], arg[16], from[8];
     unsigned byte, pops, pushes, since;
     size_t rows = 0;
-    while (fscanf(csv, "%x,%31[^,],%15[^,],%7[^,],%u,%u,%u\n", &byte, name, arg, from, &pops,
-                  &pushes, &since) == 7) {
+    while (fscanf(csv, "%x,%31[^,],%15[^,],%7[^,],%u,%u,%u\n", &byte, name, arg, from,
+                  &pops, &pushes, &since) == 7) {
         const struct pw_op_info *info = pw_opcode_info((uint8_t)byte);
         check_case(name, info->name != NULL && strcmp(info->name, name) == 0);
         check_case(name, strcmp(arg_names[info->arg], arg) == 0);

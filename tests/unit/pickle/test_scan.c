@@ -207,7 +207,8 @@ describe(const struct pw_report *report, char imports[512], char uses[512], char
                report->used[i].import);
     }
     for (size_t i = 0; i < report->find_count; i++) {
-        append(finds, 512, "%s%s", i > 0 ? " " : "", pw_reason_code(report->finds[i].reason));
+        append(finds, 512, "%s%s", i > 0 ? " " : "",
+               pw_reason_code(report->finds[i].reason));
     }
 }
 
@@ -278,12 +279,14 @@ static void
 numbers_of_the_report_count_what_they_say(void **state)
 {
     (void)state;
-    struct pw_span frame = BYTES("\x80\x05]\x94(]\x94]\x94" "ee\x97.behind");
+    struct pw_span frame = BYTES("\x80\x05]\x94(]\x94]\x94"
+                                 "ee\x97.behind");
     struct pw_scan *scan = pw_scan_new();
     struct pw_report report;
     assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
     assert_int_equal(report.kind, PW_KIND_BROKEN); /* the second APPENDS has no mark */
-    frame = BYTES("\x80\x05]\x94(]\x94(]\x94" "ee\x97.behind");
+    frame = BYTES("\x80\x05]\x94(]\x94(]\x94"
+                  "ee\x97.behind");
     assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
     assert_int_equal(report.kind, PW_KIND_PICKLE);
     assert_int_equal(report.proto, 5);
@@ -309,14 +312,14 @@ static const struct limit_case limit_cases[] = {
     {"opcodes", "N0", 2, 1001, PW_R_LIMIT_OPS},
     {"stack", "N", 1, 301, PW_R_LIMIT_STACK},
     {"marks", "(", 1, 301, PW_R_LIMIT_STACK},
-    {"memo", "N\x94" "0", 3, 201, PW_R_LIMIT_MEMO},
+    {"memo",
+     "N\x94"
+     "0",
+     3, 201, PW_R_LIMIT_MEMO},
 };
 
-static const struct pw_limits small_limits = {.max_bytes = 4096,
-                                              .max_ops = 2000,
-                                              .max_stack = 300,
-                                              .max_depth = 50,
-                                              .max_memo = 200};
+static const struct pw_limits small_limits = {
+    .max_bytes = 4096, .max_ops = 2000, .max_stack = 300, .max_depth = 50, .max_memo = 200};
 
 static void
 each_limit_stops_the_scan_with_its_own_finding(void **state)
@@ -332,7 +335,8 @@ each_limit_stops_the_scan_with_its_own_finding(void **state)
         }
         struct pw_report report;
         assert_int_equal(
-            pw_scan_frame(scan, (struct pw_span){bytes, len}, &small_limits, &report), PW_E_OK);
+            pw_scan_frame(scan, (struct pw_span){bytes, len}, &small_limits, &report),
+            PW_E_OK);
         check_case(c->name, report.find_count == 1 && report.finds[0].reason == c->reason);
         check_case(c->name, report.kind == PW_KIND_BROKEN);
         free(bytes);
@@ -351,9 +355,9 @@ nesting_is_counted_through_tuples_lists_and_states(void **state)
         memset(bytes + 1, nests[0][0], deep - 1);
         bytes[deep] = '.';
         struct pw_report report;
-        assert_int_equal(pw_scan_frame(scan, (struct pw_span){bytes, deep + 1}, &small_limits,
-                                       &report),
-                         PW_E_OK);
+        assert_int_equal(
+            pw_scan_frame(scan, (struct pw_span){bytes, deep + 1}, &small_limits, &report),
+            PW_E_OK);
         assert_int_equal(report.kind, deep <= 50 ? PW_KIND_PICKLE : PW_KIND_BROKEN);
         if (deep > 50) {
             assert_int_equal(report.finds[0].reason, PW_R_LIMIT_DEPTH);
@@ -384,9 +388,9 @@ findings_of_one_door_do_not_crowd_out_others(void **state)
     bytes[203] = '.';
     struct pw_scan *scan = pw_scan_new();
     struct pw_report report;
-    assert_int_equal(pw_scan_frame(scan, (struct pw_span){bytes, 204}, &pw_limits_default,
-                                   &report),
-                     PW_E_OK);
+    assert_int_equal(
+        pw_scan_frame(scan, (struct pw_span){bytes, 204}, &pw_limits_default, &report),
+        PW_E_OK);
     assert_int_equal(report.finds[report.find_count - 1].reason, PW_R_PICKLE_TYPE);
     assert_int_equal(report.unkept[PW_DOOR_BUFFERS], 200 - PW_REPORT_FINDS);
     assert_int_equal(report.unkept[PW_DOOR_NONE], 0);
@@ -399,7 +403,8 @@ a_tuple_of_arguments_can_be_read_back(void **state)
     (void)state;
     struct pw_scan *scan = pw_scan_new();
     struct pw_report report;
-    assert_int_equal(pw_scan_frame(scan, BYTES("cm\nf\n(K\1V\\u0061b\nS'c\\x64'\ncm\nC\n)RtR."),
+    assert_int_equal(pw_scan_frame(scan,
+                                   BYTES("cm\nf\n(K\1V\\u0061b\nS'c\\x64'\ncm\nC\n)RtR."),
                                    &pw_limits_default, &report),
                      PW_E_OK);
     const struct pw_value *items;

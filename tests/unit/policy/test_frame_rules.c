@@ -15,11 +15,10 @@ kinds_are_read_in_order(void **state)
                                           "zlib(pickle), opaque, pickle, buffer*",
                                           &rules, &why),
                      PW_E_OK);
-    static const enum pw_frame_kind kinds[] = {PW_FRAME_TOPIC,  PW_FRAME_LITERAL,
-                                               PW_FRAME_EMPTY,  PW_FRAME_PICKLE,
-                                               PW_FRAME_PICKLE, PW_FRAME_OPAQUE,
-                                               PW_FRAME_PICKLE, PW_FRAME_BUFFER,
-                                               PW_FRAME_BUFFER, PW_FRAME_BUFFER};
+    static const enum pw_frame_kind kinds[] = {
+        PW_FRAME_TOPIC,  PW_FRAME_LITERAL, PW_FRAME_EMPTY,  PW_FRAME_PICKLE,
+        PW_FRAME_PICKLE, PW_FRAME_OPAQUE,  PW_FRAME_PICKLE, PW_FRAME_BUFFER,
+        PW_FRAME_BUFFER, PW_FRAME_BUFFER};
     for (size_t i = 0; i < PW_COUNT(kinds); i++) {
         assert_int_equal(pw_frame_rules_at(&rules, i)->kind, kinds[i]);
     }

@@ -122,7 +122,8 @@ judge(struct pw_policy *policy, struct pw_span stream, char codes[512])
     struct pw_scan *scan = pw_scan_new();
     struct pw_report report;
     codes[0] = '\0';
-    assert_int_equal(pw_scan_frame(scan, stream, pw_policy_limits(policy), &report), PW_E_OK);
+    assert_int_equal(pw_scan_frame(scan, stream, pw_policy_limits(policy), &report),
+                     PW_E_OK);
     size_t count = pw_policy_judge(policy, &report, note, codes);
     pw_scan_free(&scan);
     return count;
@@ -198,9 +199,9 @@ findings_that_were_only_counted_still_refuse(void **state)
     char codes[1024] = "";
     struct pw_scan *scan = pw_scan_new();
     struct pw_report report;
-    assert_int_equal(pw_scan_frame(scan, (struct pw_span){stream, 201}, &pw_limits_default,
-                                   &report),
-                     PW_E_OK);
+    assert_int_equal(
+        pw_scan_frame(scan, (struct pw_span){stream, 201}, &pw_limits_default, &report),
+        PW_E_OK);
     assert_int_equal(pw_policy_judge(policy, &report, note, codes), 200);
     pw_policy_set_door(policy, PW_DOOR_BUFFERS, true);
     assert_int_equal(pw_policy_judge(policy, &report, note, codes), 0);
