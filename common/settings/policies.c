@@ -118,8 +118,11 @@ load_pack(struct pw_policies *set, const char *name, struct pw_why *why)
             err = read_pack(path, &doc, why);
         }
     }
+    if (doc == NULL) {
+        return err;
+    }
     size_t node = 0;
-    err = err == PW_E_OK ? pw_schema_check(doc, why) : err;
+    err = pw_schema_check(doc, why);
     err = err == PW_E_OK ? check_pack(doc, name, &node, why) : err;
     err = err == PW_E_OK ? add_draft(set, doc, node, doc, why) : err;
     if (err != PW_E_OK) {

@@ -465,25 +465,32 @@ pw_settings_policy(const struct pw_settings *settings, const char *name)
     return NULL;
 }
 
+static enum pw_err
+take_packs(struct pw_settings *settings, struct pw_policies *set, struct pw_why *why)
+{
+    enum pw_err err = pw_policies_build(set, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    settings->policies = pw_policies_take(set, &settings->policy_count);
+    return settings->policies != NULL ? PW_E_OK : pw_fail(why, PW_E_NOMEM, "out of memory");
+}
+
 struct pw_settings *
 pw_settings_packs(struct pw_why *why)
 {
     struct search search;
     find_folders(NULL, &search);
+    PW_CLEANUP(pw_policies_free) struct pw_policies *set = pw_policies_new(search.folders);
     struct pw_settings *settings = calloc(1, sizeof *settings);
-    struct pw_policies *set = pw_policies_new(search.folders);
-    enum pw_err err = settings != NULL && set != NULL
-                          ? pw_policies_build(set, why)
-                          : pw_fail(why, PW_E_NOMEM, "out of memory");
-    if (err == PW_E_OK) {
-        settings->policies = pw_policies_take(set, &settings->policy_count);
-        err = settings->policies != NULL ? PW_E_OK
-                                         : pw_fail(why, PW_E_NOMEM, "out of memory");
+    if (set == NULL || settings == NULL) {
+        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
+        pw_settings_free(&settings);
+        return NULL;
     }
-    if (err != PW_E_OK) {
+    if (take_packs(settings, set, why) != PW_E_OK) {
         pw_settings_free(&settings);
     }
-    pw_policies_free(&set);
     return settings;
 }
 

@@ -43,7 +43,7 @@ def test_every_command_explains_itself(command):
 
 @pytest.mark.parametrize("args, sentence", [
     (["scna"], 'picklewall: "scna" is no command; did you mean "scan"?'),
-    (["key", "nwe"], 'picklewall: "key nwe" is no command; did you mean "key new"?'),
+    (["key", "neww"], 'picklewall: "key neww" is no command; did you mean "key new"?'),
     (["key"], 'picklewall: "key" needs one word more; picklewall help lists them'),
     (["frobnicate"], 'picklewall: "frobnicate" is no command; picklewall help lists them'),
     (["help", "scna"], 'picklewall help: "scna" is no command; did you mean "scan"?'),
