@@ -16,7 +16,7 @@ run: build ## start the wall with config/picklewall.conf, its state under build/
 	    exec build/dev/picklewall run --config config/picklewall.conf
 
 test: build ## every test, a few minutes the first time
-	@ctest --preset dev -j $(JOBS) --output-junit $(CURDIR)/build/dev/tests.xml
+	@ctest --preset dev --no-label-summary -j $(JOBS) --output-junit $(CURDIR)/build/dev/tests.xml
 
 demo: build ## the published attack, stopped; WALL=no shows it succeed
 	@/usr/bin/python3 tests/demo/demo.py $(if $(filter no,$(WALL)),--no-wall)
