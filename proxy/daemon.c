@@ -188,6 +188,7 @@ open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
                        "channel %s: no thread; see `ulimit -u` and `ulimit -n`",
                        lane->channel->name);
     }
+    zsock_set_sndtimeo(lane->thread, 0); /* a thread that has ended reads no more words */
     if (lane->open_err != PW_E_OK) {
         char key[16];
         snprintf(key, sizeof key, "%s.%s", lane->fault.out ? "out" : "in",
@@ -661,14 +662,19 @@ open_lanes(struct daemon *self, struct pw_why *why)
     return PW_E_OK;
 }
 
-/* Let the threads go: with a relay, or to close what they opened. */
+/*
+ * Let the threads go: with a relay, or to close what they opened. After a failure too, for
+ * channels that are open may have received: they drain, as at any other end.
+ */
 static enum pw_err
-start_lanes(struct daemon *self, struct pw_why *why)
+start_lanes(struct daemon *self, enum pw_err err, struct pw_why *why)
 {
-    enum pw_err err = PW_E_OK;
-    for (size_t i = 0; i < self->lane_count && err == PW_E_OK; i++) {
-        err = make_relay(self, &self->lanes[i], why);
+    for (size_t i = 0; i < self->lane_count; i++) {
+        struct pw_why later;
+        enum pw_err made = make_relay(self, &self->lanes[i], err == PW_E_OK ? why : &later);
+        err = err == PW_E_OK ? made : err;
     }
+    atomic_store(&self->order, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL) {
             zstr_send(self->lanes[i].thread, "go");
@@ -694,22 +700,13 @@ how_it_ended(const struct daemon *self, struct pw_why *why)
 static enum pw_err
 work(struct daemon *self, struct pw_why *why)
 {
-    enum pw_err err = open_lanes(self, why);
-    struct pw_why later;
-    if (err == PW_E_OK) {
-        err = start_lanes(self, why);
-    } else {
-        /* Channels that are open may have received: they drain, as at any other end. */
-        atomic_store(&self->order, PW_ORDER_DRAIN);
-        (void)!start_lanes(self, &later);
-    }
+    enum pw_err err = start_lanes(self, open_lanes(self, why), why);
     if (err == PW_E_OK) {
         audit_start(self);
         describe(self);
         notify("READY=1");
-    } else {
-        give_order(self, PW_ORDER_DRAIN);
     }
+    struct pw_why later;
     enum pw_err watched = watch(self, &later);
     if (err != PW_E_OK) {
         return err;

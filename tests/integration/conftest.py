@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 def sockets():
     """Make sockets that are gone when the test is: sockets(zmq.PUSH, connect=[...])."""
     context = zmq.Context()
+    made = []  # a socket nobody holds would be closed at once
 
     def make(kind, bind=(), connect=(), hwm=None, linger=0, timeout_ms=20000):
         socket = context.socket(kind)
@@ -24,6 +25,7 @@ def sockets():
             socket.bind(address)
         for address in connect:
             socket.connect(address)
+        made.append(socket)
         return socket
 
     yield make
