@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BINARY = pathlib.Path(os.environ.get("PW_BINARY_DIR", ROOT / "build" / "dev")) / "picklewall"
+BINARY = os.environ.get("PICKLEWALL_BIN") or ROOT / "build" / "dev" / "picklewall"
 
 
 @pytest.mark.parametrize("options", [[], ["--no-wall"]], ids=["wall", "no wall"])
