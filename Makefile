@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 SECONDS = 60
 
-.PHONY: help run test demo bench fuzz lint image install deps clean build
+.PHONY: help run test demo bench fuzz lint install deps clean build
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /    make \1\t/p' Makefile | expand -t 24
@@ -22,8 +22,7 @@ demo: build ## the published attack, stopped; WALL=no shows it succeed
 	@/usr/bin/python3 tests/demo/demo.py $(if $(filter no,$(WALL)),--no-wall)
 
 bench: build ## ratios to a bare zmq_proxy and to pickle.loads
-	@for bench in build/dev/tests/bench/bench_*; do \
-	    test -x $$bench -a -f $$bench || continue; echo "== $${bench##*/}"; $$bench || exit; done
+	@tests/bench/run.sh
 
 fuzz: deps-fuzz ## each fuzz target for SECONDS=60
 	@tests/fuzz/run.sh --seconds $(SECONDS)
@@ -31,11 +30,9 @@ fuzz: deps-fuzz ## each fuzz target for SECONDS=60
 lint: build deps-lint ## everything that reads the code and runs none of it
 	@tests/lint/run.sh
 
-image: build ## the container image, without a registry
-	@docker/build.sh
-
 install: deps-build ## build with optimisation, install under PREFIX=/usr/local (DESTDIR works)
-	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=WARNING >/dev/null
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DPW_TESTS=OFF \
+	    --log-level=WARNING >/dev/null
 	@cmake --build --preset release -j $(JOBS)
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
