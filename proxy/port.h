@@ -50,7 +50,7 @@ struct pw_port_ops {
 
     /*
      * Wait until one of `want` (IN, OUT; the others are always included) or for timeout_ms
-     * (-1: for ever). 0 when the time is up.
+     * (-1: for ever). 0 when the time is up, or sooner: look again, and then wait again.
      */
     unsigned (*wait)(struct pw_port *port, unsigned want, int timeout_ms);
 
