@@ -3,6 +3,8 @@
 
 #define ALL_ONES UINT64_MAX
 
+enum { TOP = false, MARK = true };
+
 /* LAYOUT_x: arg_mask, count_mask, count_max, width, lines */
 #define LAYOUT_NONE 0, 0, ALL_ONES, 0, 0
 #define LAYOUT_U8 0xff, 0, ALL_ONES, 1, 0
@@ -21,7 +23,14 @@
 
 const struct pw_decode_row pw_decode_rows[256] = {
 #define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect)                \
-    [byte] = {LAYOUT_##arg, true, PW_V_##kind, PW_EFFECT_##effect},
+    [byte] = {LAYOUT_##arg,                                                                \
+              true,                                                                        \
+              PW_V_##kind,                                                                 \
+              PW_EFFECT_##effect,                                                          \
+              PW_EFFECT_##effect == PW_EFFECT_PUSH ? (int)PW_ARG_##arg                     \
+                                                   : (int)PW_PATH(PW_EFFECT_##effect),     \
+              from,                                                                        \
+              pops},
 #include "common/pickle/opcodes.def"
 #undef PW_OPCODE
 };

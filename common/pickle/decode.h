@@ -39,7 +39,13 @@ struct pw_decode_row {
     bool known;
     uint8_t kind;
     uint8_t effect;
+    uint8_t path; /* PUSH: the enum pw_arg; otherwise PW_PATH(effect) */
+    bool from_mark;
+    uint8_t pops;
 };
+
+/* Effect and argument in one number, for a switch that jumps once (fast.c). */
+#define PW_PATH(effect) (PW_ARG_COUNT + (effect))
 
 extern const struct pw_decode_row pw_decode_rows[256];
 
@@ -53,7 +59,10 @@ pw_decode_number(const uint8_t *from, size_t room, const struct pw_decode_row *r
     if (room >= sizeof raw) {
         memcpy(&raw, from, sizeof raw);
     } else {
-        memcpy(&raw, from, row->width);
+        for (unsigned i = 0; i < row->width; i++) {
+            raw |= (uint64_t)from[i] << 8 * i;
+        }
+        return raw;
     }
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     raw = __builtin_bswap64(raw);

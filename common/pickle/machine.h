@@ -100,4 +100,38 @@ void pw_machine_find_name(struct pw_scan *m, enum pw_reason reason, const struct
 bool pw_machine_value_text(const struct pw_scan *m, struct pw_value value,
                            struct pw_span *text);
 
+/* One opcode; false when the scan ends here, with its finding or with err latched. */
+bool pw_machine_step(struct pw_scan *m, const struct pw_op *op);
+
+/*
+ * Run the opcodes from `at` on that need no thought, and return where the first other one
+ * is. All it does, pw_machine_step would do as well.
+ */
+size_t pw_machine_fast(struct pw_scan *m, size_t at);
+
+/* find_class(mod, name) happens at `op`; its value goes to *out. False: err is latched. */
+bool pw_machine_import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod,
+                       struct pw_span name, struct pw_value *out);
+
+static inline struct pw_value
+pw_value_of(enum pw_value_kind kind, size_t ref)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    /* One store; compilers make four of the initialiser below. */
+    uint64_t whole = (uint64_t)kind | (uint64_t)ref << 32;
+    struct pw_value value;
+    memcpy(&value, &whole, sizeof value);
+    return value;
+#else
+    return (struct pw_value){.kind = (uint8_t)kind, .ref = (uint32_t)ref};
+#endif
+}
+
+/* How many values the stack may take before it must grow or the limit be looked at. */
+static inline void
+pw_machine_set_room(struct pw_scan *m)
+{
+    m->stack_room = m->stack.cap < m->limits.max_stack ? m->stack.cap : m->limits.max_stack;
+}
+
 #endif

@@ -39,18 +39,21 @@ enum pw_arg {
 /* What the machine does. */
 enum pw_effect {
     PW_EFFECT_NONE, /* of a byte that is no opcode */
+
+    /* What most of a pickle is; fast.c has them too. */
     PW_EFFECT_PUSH, /* a constant of `kind` */
-    PW_EFFECT_TEXT, /* a constant spelled as text, to be checked */
     PW_EFFECT_EMPTY,
-    PW_EFFECT_COLLECT, /* values become a container */
-    PW_EFFECT_STORE,   /* values go into a container below them */
+    PW_EFFECT_STORE, /* values go into a container below them */
     PW_EFFECT_MARK,
-    PW_EFFECT_POP,
-    PW_EFFECT_POP_MARK,
-    PW_EFFECT_DUP,
     PW_EFFECT_PUT,
     PW_EFFECT_MEMOIZE,
     PW_EFFECT_GET,
+
+    PW_EFFECT_TEXT,    /* a constant spelled as text, to be checked */
+    PW_EFFECT_COLLECT, /* values become a container */
+    PW_EFFECT_POP,
+    PW_EFFECT_POP_MARK,
+    PW_EFFECT_DUP,
     PW_EFFECT_IMPORT,
     PW_EFFECT_IMPORT_STACK,
     PW_EFFECT_CALL,

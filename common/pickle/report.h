@@ -42,7 +42,8 @@ struct pw_import {
     bool stands;   /* a PW_USE_REF of it is recorded */
 };
 
-/* A value on the abstract stack, in 8 bytes. Read it with the functions below. */
+/* A value on the abstract stack, in 8 bytes (pw_value_of in machine.h knows the layout).
+ * Read it with the functions below. */
 struct pw_value {
     uint8_t kind; /* enum pw_value_kind */
     bool decoded; /* a string whose text needed decoding: `ref` is an index of those */

@@ -1,0 +1,882 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each opcode does, as Modules/_pickle.c and Lib/pickle.py do it. Where both of them
+ * fail, the scan ends with a finding; where only one does, there is a finding and the scan
+ * goes on as the other would.
+ */
+#include "common/base/utf8.h"
+#include "common/pickle/machine.h"
+#include "common/pickle/number.h"
+#include "common/pickle/text.h"
+
+/* A memo index may run ahead of its entries by this much and twice their number. */
+enum { MEMO_SLACK = 65536, DEPTH_CEILING = 10000 };
+
+/* Record why the scan ends here; false, for `return stop(…)`. */
+static bool
+stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
+{
+    pw_machine_find(m, reason, op);
+    return false;
+}
+
+/* ---- stack ----------------------------------------------------------------------------
+ */
+
+static bool
+grow_stack(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->stack.len >= m->limits.max_stack) {
+        return stop(m, PW_R_LIMIT_STACK, op);
+    }
+    if (!pw_machine_grow(m, &m->stack, sizeof *m->stack.at)) {
+        return false;
+    }
+    pw_machine_set_room(m);
+    return true;
+}
+
+static inline bool
+push(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
+{
+    if (__builtin_expect(m->stack.len == m->stack_room, 0) && !grow_stack(m, op)) {
+        return false;
+    }
+    m->stack.at[m->stack.len++] = value;
+    if (value.kind >= PW_V_GLOBAL) {
+        m->plain_from = m->stack.len;
+    }
+    return true;
+}
+
+/* Take everything above `height` off the stack. */
+static inline void
+cut(struct pw_scan *m, uint32_t height)
+{
+    m->stack.len = height;
+    m->plain_from = m->plain_from < height ? m->plain_from : height;
+}
+
+/* Values above the newest mark. */
+static inline uint32_t
+height(const struct pw_scan *m)
+{
+    return m->stack.len - m->fence;
+}
+
+static inline struct pw_value *
+top(struct pw_scan *m, uint32_t depth)
+{
+    return &m->stack.at[m->stack.len - 1 - depth];
+}
+
+static bool
+push_mark(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->marks.len >= m->limits.max_stack) {
+        return stop(m, PW_R_LIMIT_STACK, op);
+    }
+    if (!PW_ARRAY_ROOM(m, &m->marks)) {
+        return false;
+    }
+    m->marks.at[m->marks.len++] = m->stack.len;
+    m->fence = m->stack.len;
+    return true;
+}
+
+/* Remove the newest mark; what stood above it now stands above the one before. */
+static uint32_t
+pop_mark(struct pw_scan *m)
+{
+    uint32_t at = m->marks.at[--m->marks.len];
+    m->fence = m->marks.len > 0 ? m->marks.at[m->marks.len - 1] : 0;
+    return at;
+}
+
+/* ---- objects --------------------------------------------------------------------------
+ */
+
+static inline uint32_t
+depth_of(const struct pw_scan *m, struct pw_value value)
+{
+    return value.kind >= PW_V_TUPLE ? m->objects.at[value.ref].depth : 0;
+}
+
+/* A new object of `kind` and `depth`; its value goes to *out. */
+static bool
+new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind,
+           uint32_t depth, struct pw_value *out)
+{
+    uint32_t most =
+        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
+    if (depth > most) {
+        return stop(m, PW_R_LIMIT_DEPTH, op);
+    }
+    if (!PW_ARRAY_ROOM(m, &m->objects)) {
+        return false;
+    }
+    m->max_depth = depth > m->max_depth ? depth : m->max_depth;
+    *out = pw_value_of(kind, m->objects.len);
+    m->objects.at[m->objects.len++] = (struct object){.depth = depth};
+    return true;
+}
+
+/* `value` goes into the container `into`: that one is as deep as its deepest item and one.
+ */
+static bool
+deepen(struct pw_scan *m, const struct pw_op *op, struct pw_value into, uint32_t depth)
+{
+    struct object *object = &m->objects.at[into.ref];
+    if (depth < object->depth) {
+        return true;
+    }
+    uint32_t most =
+        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
+    if (depth >= most) {
+        return stop(m, PW_R_LIMIT_DEPTH, op);
+    }
+    object->depth = depth + 1;
+    m->max_depth = object->depth > m->max_depth ? object->depth : m->max_depth;
+    return true;
+}
+
+/* ---- uses -----------------------------------------------------------------------------
+ */
+
+static bool
+use(struct pw_scan *m, const struct pw_op *op, uint32_t import, enum pw_use how,
+    struct pw_value args)
+{
+    if (!PW_ARRAY_ROOM(m, &m->used)) {
+        return false;
+    }
+    m->used.at[m->used.len++] = (struct pw_used){.import = import,
+                                                 .off = (uint32_t)op->off,
+                                                 .op = op->code,
+                                                 .use = (uint8_t)how,
+                                                 .args = args};
+    return true;
+}
+
+/*
+ * `value` comes to stand somewhere: if it is a global, or a tuple that holds some, record
+ * that they stand as values. Each global and each tuple once.
+ */
+static bool
+settle(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
+{
+    if (value.kind == PW_V_GLOBAL) {
+        struct pw_import *import = &m->imports.at[value.ref];
+        bool known = import->stands;
+        import->stands = true;
+        return known || use(m, op, value.ref, PW_USE_REF, (struct pw_value){0});
+    }
+    if (value.kind != PW_V_TUPLE) {
+        return true;
+    }
+    struct object *tuple = &m->objects.at[value.ref];
+    if ((tuple->flags & (OBJECT_HAS_GLOBAL | OBJECT_SETTLED)) != OBJECT_HAS_GLOBAL) {
+        return true;
+    }
+    tuple->flags |= OBJECT_SETTLED;
+    for (uint32_t i = 0; i < tuple->count; i++) {
+        if (!settle(m, op, m->items.at[tuple->link + i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Settle the values from `first` to the top, and find how deep the deepest is. */
+static bool
+settle_all(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t *depth)
+{
+    uint32_t deepest = 0;
+    for (uint32_t i = first; i < m->plain_from; i++) {
+        struct pw_value value = m->stack.at[i];
+        if (value.kind < PW_V_GLOBAL) {
+            continue;
+        }
+        if (!settle(m, op, value)) {
+            return false;
+        }
+        uint32_t own = depth_of(m, value);
+        deepest = own > deepest ? own : deepest;
+    }
+    *depth = deepest;
+    return true;
+}
+
+/* ---- containers -----------------------------------------------------------------------
+ */
+
+/* Keep the items of a tuple: calls may have rules for them. */
+static bool
+keep_items(struct pw_scan *m, uint32_t object, const struct pw_value *first, uint32_t count)
+{
+    uint32_t link = m->items.len;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!PW_ARRAY_ROOM(m, &m->items)) {
+            return false;
+        }
+        m->items.at[m->items.len++] = first[i];
+    }
+    m->objects.at[object].link = link;
+    m->objects.at[object].count = count;
+    m->objects.at[object].flags |= OBJECT_KEPT;
+    return true;
+}
+
+static bool
+holds_global(const struct pw_scan *m, struct pw_value value)
+{
+    return value.kind == PW_V_GLOBAL ||
+           (value.kind == PW_V_TUPLE &&
+            (m->objects.at[value.ref].flags & OBJECT_HAS_GLOBAL) != 0);
+}
+
+/* A tuple of the values from `first` to the top, which stay where they are. */
+static bool
+make_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t first, struct pw_value *out)
+{
+    uint32_t count = m->stack.len - first;
+    if (count == 0) {
+        *out = pw_value_of(PW_V_TUPLE, 0);
+        return true;
+    }
+    uint32_t depth = 0;
+    uint32_t flags = 0;
+    for (uint32_t i = first; i < m->plain_from; i++) {
+        struct pw_value value = m->stack.at[i];
+        uint32_t own = depth_of(m, value);
+        depth = own > depth ? own : depth;
+        flags |= holds_global(m, value) ? OBJECT_HAS_GLOBAL : 0;
+    }
+    if (!new_object(m, op, PW_V_TUPLE, depth + 1, out)) {
+        return false;
+    }
+    if (count > TUPLE_KEEPS) { /* too long for any rule: its globals stand as values */
+        return settle_all(m, op, first, &depth);
+    }
+    m->objects.at[out->ref].flags = flags;
+    return keep_items(m, out->ref, m->stack.at + first, count);
+}
+
+/* Where the operands of a container opcode start: the mark, or `pops` below the top. */
+static bool
+operands(struct pw_scan *m, const struct pw_op *op, uint32_t *first)
+{
+    const struct pw_op_info *info = pw_opcode_info(op->code);
+    if (info->from_mark) {
+        if (m->marks.len == 0) {
+            return stop(m, PW_R_PICKLE_NO_MARK, op);
+        }
+        *first = pop_mark(m);
+        return true;
+    }
+    if (height(m) < info->pops) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    *first = m->stack.len - info->pops;
+    return true;
+}
+
+static bool
+step_push(struct pw_scan *m, const struct pw_op *op)
+{
+    return push(m, op, pw_value_of(op->kind, op->off));
+}
+
+static bool
+step_empty(struct pw_scan *m, const struct pw_op *op)
+{
+    struct pw_value made;
+    if (op->kind == PW_V_TUPLE) {
+        return push(m, op, pw_value_of(PW_V_TUPLE, 0));
+    }
+    return new_object(m, op, op->kind, 1, &made) && push(m, op, made);
+}
+
+static bool
+step_collect(struct pw_scan *m, const struct pw_op *op)
+{
+    uint32_t first;
+    if (!operands(m, op, &first)) {
+        return false;
+    }
+    struct pw_value made;
+    uint32_t depth;
+    if (op->kind == PW_V_TUPLE) {
+        if (!make_tuple(m, op, first, &made)) {
+            return false;
+        }
+    } else if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
+        return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
+    } else if (!settle_all(m, op, first, &depth) ||
+               !new_object(m, op, op->kind, depth + 1, &made)) {
+        return false;
+    }
+    cut(m, first);
+    return push(m, op, made);
+}
+
+/* An opcode changes `target`: it must be made in this stream. `args` only matter to BUILD.
+ */
+static bool
+change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum pw_use how,
+       enum pw_value_kind natural, struct pw_value args)
+{
+    if (target.kind == natural) {
+        return true;
+    }
+    if (target.kind == PW_V_INSTANCE) {
+        const struct object *object = &m->objects.at[target.ref];
+        if ((object->flags & OBJECT_ORIGIN) != 0) {
+            return use(m, op, object->link, how, args);
+        }
+        pw_machine_find(m, PW_R_TARGET_UNKNOWN, op);
+    } else if (target.kind == PW_V_GLOBAL) {
+        const struct pw_import *import = &m->imports.at[target.ref];
+        pw_machine_find_name(m, PW_R_TARGET_GLOBAL, op, import->mod, import->name);
+    } else {
+        pw_machine_find(
+            m, target.kind == PW_V_UNKNOWN ? PW_R_TARGET_UNKNOWN : PW_R_PICKLE_TYPE, op);
+    }
+    return true;
+}
+
+/* APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS: the container is below the operands. */
+static bool
+step_store(struct pw_scan *m, const struct pw_op *op)
+{
+    uint32_t first;
+    if (!operands(m, op, &first)) {
+        return false;
+    }
+    bool from_mark = pw_opcode_info(op->code)->from_mark;
+    if (from_mark && first == m->fence) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op); /* nothing stands below the mark */
+    }
+    first += from_mark ? 0 : 1; /* TOP counts the container among its pops */
+    struct pw_value target = m->stack.at[first - 1];
+    uint32_t depth;
+    if (!change(m, op, target, PW_USE_ITEMS, op->kind, (struct pw_value){0}) ||
+        !settle_all(m, op, first, &depth)) {
+        return false;
+    }
+    if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
+        return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
+    }
+    cut(m, first);
+    return target.kind < PW_V_TUPLE || target.ref == 0 || deepen(m, op, target, depth);
+}
+
+/* ---- constants spelled as text --------------------------------------------------------
+ */
+
+/* Push a string whose escapes are replaced; `decode` says how, `room` how much it may take.
+ */
+static bool
+push_decoded(struct pw_scan *m, const struct pw_op *op,
+             bool (*decode)(struct pw_span, uint8_t *, size_t *), size_t room,
+             enum pw_reason reason)
+{
+    struct pw_span text = {pw_machine_text(m, room), 0};
+    if (text.ptr == NULL || !PW_ARRAY_ROOM(m, &m->texts)) {
+        return false;
+    }
+    if (!decode(op->line, (uint8_t *)(uintptr_t)text.ptr, &text.len)) {
+        return stop(m, reason, op);
+    }
+    struct pw_value value = {.kind = op->kind, .decoded = true, .ref = m->texts.len};
+    m->texts.at[m->texts.len++] = text;
+    return push(m, op, value);
+}
+
+static bool
+step_text(struct pw_scan *m, const struct pw_op *op)
+{
+    struct pw_value value = pw_value_of(op->kind, op->off);
+    bool good = true;
+    bool is_bool = false;
+    switch (op->code) {
+    case PW_OP_INT:
+        good = pw_number_int(op->line, &is_bool);
+        value.kind = is_bool ? PW_V_BOOL : PW_V_INT;
+        break;
+    case PW_OP_LONG:
+        good = pw_number_long(op->line);
+        break;
+    case PW_OP_FLOAT:
+        good = pw_number_float(op->line);
+        break;
+    case PW_OP_UNICODE:
+        if (!pw_text_unicode_is_plain(op->line)) {
+            return push_decoded(m, op, pw_text_unicode, 2 * op->line.len,
+                                PW_R_PICKLE_UNICODE);
+        }
+        break;
+    default: /* STRING; quotes and escapes are checked by decoding */
+        return push_decoded(m, op, pw_text_string, op->line.len + 1, PW_R_PICKLE_STRING);
+    }
+    if (!good) {
+        pw_machine_find(m, PW_R_PICKLE_NUMBER, op);
+    }
+    return push(m, op, value);
+}
+
+/* ---- memo -----------------------------------------------------------------------------
+ */
+
+static bool
+memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t index)
+{
+    if (height(m) == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    struct pw_value value = *top(m, 0);
+    if (index < m->memo.len && m->memo.at[index].kind != VALUE_ABSENT) {
+        m->memo.at[index] = value; /* written again: nothing is counted */
+        return true;
+    }
+    if (m->memo_count >= m->limits.max_memo ||
+        index > 2 * (uint64_t)m->memo_count + MEMO_SLACK) {
+        return stop(m, PW_R_LIMIT_MEMO, op);
+    }
+    while (m->memo.len <= index) {
+        if (!PW_ARRAY_ROOM(m, &m->memo)) {
+            return false;
+        }
+        m->memo.at[m->memo.len++].kind = VALUE_ABSENT;
+    }
+    m->memo_gap = m->memo_gap || index != m->memo_count;
+    m->memo_count++;
+    m->memo.at[index] = value;
+    return true;
+}
+
+static bool
+step_memoize(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->memo_gap) { /* the key depends on who counts: PyPy, or C 3.15 and later */
+        pw_machine_find(m, PW_R_MEMO_GAP, op);
+    }
+    return memo_put(m, op, m->memo_count);
+}
+
+/* The index of GET or PUT: a number, or text. UINT64_MAX when there is none. */
+static uint64_t
+memo_index(struct pw_scan *m, const struct pw_op *op)
+{
+    if (op->code != PW_OP_GET && op->code != PW_OP_PUT) {
+        return op->arg;
+    }
+    uint64_t index;
+    if (!pw_number_index(op->line, &index)) {
+        pw_machine_find(m, PW_R_PICKLE_NUMBER, op);
+    }
+    return index;
+}
+
+static bool
+step_put(struct pw_scan *m, const struct pw_op *op)
+{
+    uint64_t index = memo_index(m, op);
+    return index == UINT64_MAX ? stop(m, PW_R_PICKLE_NUMBER, op) : memo_put(m, op, index);
+}
+
+static bool
+step_get(struct pw_scan *m, const struct pw_op *op)
+{
+    uint64_t index = memo_index(m, op);
+    if (index >= m->memo.len || m->memo.at[index].kind == VALUE_ABSENT) {
+        return stop(m, PW_R_MEMO_MISSING, op);
+    }
+    return push(m, op, m->memo.at[index]);
+}
+
+/* ---- globals --------------------------------------------------------------------------
+ */
+
+static bool
+is_name(struct pw_span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f) {
+            return false;
+        }
+    }
+    return text.len > 0 && pw_utf8_valid(text);
+}
+
+bool
+pw_machine_import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod,
+                  struct pw_span name, struct pw_value *out)
+{
+    if (!PW_ARRAY_ROOM(m, &m->imports)) {
+        return false;
+    }
+    *out = pw_value_of(PW_V_GLOBAL, m->imports.len);
+    m->imports.at[m->imports.len++] = (struct pw_import){.mod = mod,
+                                                         .name = name,
+                                                         .off = (uint32_t)op->off,
+                                                         .op = op->code,
+                                                         .proto = m->proto};
+    if (!is_name(mod) || !is_name(name)) {
+        pw_machine_find_name(m, PW_R_IMPORT_NAME, op, mod, name);
+    }
+    return true;
+}
+
+static bool
+step_import(struct pw_scan *m, const struct pw_op *op)
+{
+    struct pw_value global;
+    return pw_machine_import(m, op, op->line, op->line2, &global) && push(m, op, global);
+}
+
+/*
+ * Both names must be constant strings. One that Python 2 wrote (STRING and its kin) is text
+ * only for some encodings of the consumer: such an import is told, and refused.
+ */
+static bool
+step_import_stack(struct pw_scan *m, const struct pw_op *op)
+{
+    if (height(m) < 2) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    struct pw_value name = *top(m, 0);
+    struct pw_value mod = *top(m, 1);
+    cut(m, m->stack.len - 2);
+    struct pw_value global = {0};
+    struct pw_span mod_text;
+    struct pw_span name_text;
+    bool texts = mod.kind != PW_V_BYTES && name.kind != PW_V_BYTES &&
+                 pw_machine_value_text(m, mod, &mod_text) &&
+                 pw_machine_value_text(m, name, &name_text);
+    if (!texts || mod.kind != PW_V_STR || name.kind != PW_V_STR) {
+        pw_machine_find(m, PW_R_IMPORT_UNRESOLVED, op);
+    }
+    if (texts && !pw_machine_import(m, op, mod_text, name_text, &global)) {
+        return false;
+    }
+    return push(m, op, global);
+}
+
+/* ---- calls ----------------------------------------------------------------------------
+ */
+
+/*
+ * The class of what a call makes. copyreg._reconstructor(cls, base, state) makes a cls (PEP
+ * 307, protocols 0 and 1), so what is then built is an instance of cls, not of the
+ * function.
+ */
+static uint32_t
+origin_of(const struct pw_scan *m, uint32_t callee, struct pw_value args)
+{
+    const struct pw_import *import = &m->imports.at[callee];
+    if (!pw_span_equal(import->name, pw_span_str("_reconstructor")) ||
+        (!pw_span_equal(import->mod, pw_span_str("copyreg")) &&
+         !pw_span_equal(import->mod, pw_span_str("copy_reg")))) {
+        return callee;
+    }
+    const struct object *tuple = args.kind == PW_V_TUPLE ? &m->objects.at[args.ref] : NULL;
+    if (tuple == NULL || (tuple->flags & OBJECT_KEPT) == 0 || tuple->count == 0) {
+        return callee;
+    }
+    struct pw_value cls = m->items.at[tuple->link];
+    return cls.kind == PW_V_GLOBAL ? cls.ref : callee;
+}
+
+/* Globals inside tuples inside the arguments stand as values; those right in the argument
+ * tuple are the policy's to judge, since a rule may name them. */
+static bool
+settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
+              struct pw_value args)
+{
+    if (callee.kind != PW_V_GLOBAL || args.kind != PW_V_TUPLE) {
+        return settle(m, op, args);
+    }
+    const struct object *tuple = &m->objects.at[args.ref];
+    uint32_t link = tuple->link;
+    uint32_t count = (tuple->flags & OBJECT_KEPT) != 0 ? tuple->count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pw_value item = m->items.at[link + i];
+        if (item.kind == PW_V_TUPLE && !settle(m, op, item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* callee(*args), or callee.__new__(callee, *args): push the instance. */
+static bool
+call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
+     struct pw_value args, enum pw_use how)
+{
+    if (!settle_nested(m, op, callee, args)) {
+        return false;
+    }
+    if (callee.kind == PW_V_GLOBAL && !use(m, op, callee.ref, how, args)) {
+        return false;
+    }
+    if (callee.kind != PW_V_GLOBAL) {
+        pw_machine_find(
+            m, callee.kind == PW_V_INSTANCE ? PW_R_CALL_COMPUTED : PW_R_CALL_TARGET, op);
+    }
+    struct pw_value made;
+    if (!new_object(m, op, PW_V_INSTANCE, depth_of(m, args) + 1, &made)) {
+        return false;
+    }
+    if (callee.kind == PW_V_GLOBAL) {
+        m->objects.at[made.ref].link = origin_of(m, callee.ref, args);
+        m->objects.at[made.ref].flags = OBJECT_ORIGIN;
+    }
+    return push(m, op, made);
+}
+
+static bool
+check_kind(struct pw_scan *m, const struct pw_op *op, struct pw_value value,
+           enum pw_value_kind kind)
+{
+    if (value.kind == kind) {
+        return true;
+    }
+    pw_machine_find(m, PW_R_PICKLE_TYPE, op);
+    return false;
+}
+
+/* REDUCE, NEWOBJ: callable and arguments; NEWOBJ_EX: and keywords. */
+static bool
+step_call(struct pw_scan *m, const struct pw_op *op)
+{
+    uint32_t pops = op->code == PW_OP_NEWOBJ_EX ? 3 : 2;
+    if (height(m) < pops) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    struct pw_value callee = *top(m, pops - 1);
+    struct pw_value args = *top(m, pops - 2);
+    struct pw_value keywords = *top(m, 0);
+    cut(m, m->stack.len - pops);
+    bool tuple = check_kind(m, op, args, PW_V_TUPLE);
+    if (pops == 3) {
+        (void)check_kind(m, op, keywords, PW_V_DICT);
+        if (!settle(m, op, args)) {
+            return false;
+        }
+        args = (struct pw_value){0}; /* no shape describes keywords */
+    } else if (!tuple) {
+        if (!settle(m, op, args)) {
+            return false;
+        }
+        args = (struct pw_value){0};
+    }
+    return call(m, op, callee, args, op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW);
+}
+
+/* The values from `first` on become the arguments of `callee`; the stack is cut at `base`.
+ */
+static bool
+instantiate(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
+            uint32_t first, uint32_t base)
+{
+    struct pw_value args;
+    if (!make_tuple(m, op, first, &args)) {
+        return false;
+    }
+    cut(m, base);
+    return call(m, op, callee, args, PW_USE_CALL);
+}
+
+/* Lib/pickle.py imports before it looks for the mark, Modules/_pickle.c after. */
+static bool
+step_inst(struct pw_scan *m, const struct pw_op *op)
+{
+    struct pw_value callee;
+    if (!pw_machine_import(m, op, op->line, op->line2, &callee)) {
+        return false;
+    }
+    if (m->marks.len == 0) {
+        return stop(m, PW_R_PICKLE_NO_MARK, op);
+    }
+    uint32_t first = pop_mark(m);
+    return instantiate(m, op, callee, first, first);
+}
+
+static bool
+step_obj(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->marks.len == 0) {
+        return stop(m, PW_R_PICKLE_NO_MARK, op);
+    }
+    if (height(m) == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    uint32_t first = pop_mark(m);
+    return instantiate(m, op, m->stack.at[first], first + 1, first);
+}
+
+static bool
+step_build(struct pw_scan *m, const struct pw_op *op)
+{
+    if (height(m) < 2) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    struct pw_value state = *top(m, 0);
+    struct pw_value target = *top(m, 1);
+    cut(m, m->stack.len - 1);
+    /* No built-in container takes a state: VALUE_ABSENT is natural to nothing. */
+    if (!settle(m, op, state) ||
+        !change(m, op, target, PW_USE_BUILD, (enum pw_value_kind)VALUE_ABSENT, state)) {
+        return false;
+    }
+    return target.kind != PW_V_INSTANCE || deepen(m, op, target, depth_of(m, state));
+}
+
+/* ---- doors ----------------------------------------------------------------------------
+ */
+
+static bool
+step_persistent(struct pw_scan *m, const struct pw_op *op)
+{
+    if (op->code == PW_OP_BINPERSID) {
+        if (height(m) == 0) {
+            return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        }
+        if (!settle(m, op, *top(m, 0))) {
+            return false;
+        }
+        cut(m, m->stack.len - 1);
+    }
+    pw_machine_find(m, PW_R_PERSID_DENIED, op);
+    return push(m, op, (struct pw_value){0});
+}
+
+static bool
+step_extension(struct pw_scan *m, const struct pw_op *op)
+{
+    pw_machine_find(m, PW_R_EXT_DENIED, op);
+    return push(m, op, (struct pw_value){0});
+}
+
+static bool
+step_buffer(struct pw_scan *m, const struct pw_op *op)
+{
+    pw_machine_find(m, PW_R_BUFFER_DENIED, op);
+    if (op->code == PW_OP_NEXT_BUFFER) {
+        m->buffers++;
+        return push(m, op, (struct pw_value){0});
+    }
+    if (height(m) == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    *top(m, 0) = (struct pw_value){0};
+    return true;
+}
+
+/* ---- the rest -------------------------------------------------------------------------
+ */
+
+static bool
+step_pop(struct pw_scan *m, const struct pw_op *op)
+{
+    if (height(m) > 0) {
+        cut(m, m->stack.len - 1);
+        return true;
+    }
+    if (m->marks.len == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    (void)pop_mark(m);
+    return true;
+}
+
+static bool
+step_pop_mark(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->marks.len == 0) {
+        return stop(m, PW_R_PICKLE_NO_MARK, op);
+    }
+    cut(m, pop_mark(m));
+    return true;
+}
+
+static bool
+step_dup(struct pw_scan *m, const struct pw_op *op)
+{
+    return height(m) > 0 ? push(m, op, *top(m, 0)) : stop(m, PW_R_PICKLE_UNDERFLOW, op);
+}
+
+static bool
+step_proto(struct pw_scan *m, const struct pw_op *op)
+{
+    if (op->arg > 5) {
+        return stop(m, PW_R_PICKLE_PROTO, op);
+    }
+    m->proto = (uint8_t)op->arg;
+    m->proto_high = m->proto > m->proto_high ? m->proto : m->proto_high;
+    return true;
+}
+
+/* A header may be the last thing in the frame before it; otherwise frames do not nest. */
+static bool
+step_frame(struct pw_scan *m, const struct pw_op *op)
+{
+    if (m->frame_end != UINT64_MAX && op->end != m->frame_end) {
+        pw_machine_find(m, PW_R_FRAME_NESTED, op);
+    }
+    if (op->arg > m->frame.len - op->end) {
+        pw_machine_find(m, PW_R_FRAME_OVERRUN, op);
+        return true;
+    }
+    m->frame_end = op->end + op->arg;
+    return true;
+}
+
+static bool
+step_stop(struct pw_scan *m, const struct pw_op *op)
+{
+    if (height(m) == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    if (!settle(m, op, *top(m, 0))) {
+        return false;
+    }
+    if (m->frame_end != UINT64_MAX && m->frame_end > op->end) {
+        pw_machine_find(m, PW_R_FRAME_PAST_STOP, op);
+    }
+    return true;
+}
+
+static bool (*const steps[PW_EFFECT_COUNT])(struct pw_scan *, const struct pw_op *) = {
+    [PW_EFFECT_PUSH] = step_push,
+    [PW_EFFECT_TEXT] = step_text,
+    [PW_EFFECT_EMPTY] = step_empty,
+    [PW_EFFECT_COLLECT] = step_collect,
+    [PW_EFFECT_STORE] = step_store,
+    [PW_EFFECT_MARK] = push_mark,
+    [PW_EFFECT_POP] = step_pop,
+    [PW_EFFECT_POP_MARK] = step_pop_mark,
+    [PW_EFFECT_DUP] = step_dup,
+    [PW_EFFECT_PUT] = step_put,
+    [PW_EFFECT_MEMOIZE] = step_memoize,
+    [PW_EFFECT_GET] = step_get,
+    [PW_EFFECT_IMPORT] = step_import,
+    [PW_EFFECT_IMPORT_STACK] = step_import_stack,
+    [PW_EFFECT_CALL] = step_call,
+    [PW_EFFECT_INST] = step_inst,
+    [PW_EFFECT_OBJ] = step_obj,
+    [PW_EFFECT_BUILD] = step_build,
+    [PW_EFFECT_PROTO] = step_proto,
+    [PW_EFFECT_FRAME] = step_frame,
+    [PW_EFFECT_EXTENSION] = step_extension,
+    [PW_EFFECT_PERSISTENT] = step_persistent,
+    [PW_EFFECT_BUFFER] = step_buffer,
+    [PW_EFFECT_STOP] = step_stop,
+};
+
+bool
+pw_machine_step(struct pw_scan *m, const struct pw_op *op)
+{
+    return steps[op->effect](m, op);
+}
