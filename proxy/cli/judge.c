@@ -100,8 +100,10 @@ pw_judge_write_find(struct pw_json *json, const struct pw_find *find)
 {
     pw_json_str(json, "code", pw_reason_code(find->reason));
     pw_json_uint(json, "off", find->off);
-    if (find->op >= 0) {
-        pw_json_str(json, "op", pw_opcode_info((uint8_t)find->op)->name);
+    /* The byte to blame need not be an opcode: then it has no name. */
+    const char *op = find->op < 0 ? NULL : pw_opcode_info((uint8_t)find->op)->name;
+    if (op != NULL) {
+        pw_json_str(json, "op", op);
     }
     if (find->mod.len > 0 || find->name.len > 0) {
         pw_json_bytes(json, "mod", find->mod, find->mod.len);
