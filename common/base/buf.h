@@ -25,7 +25,8 @@ void pw_buf_free(struct pw_buf *buf);
 /* Forget the content, keep the memory. */
 void pw_buf_clear(struct pw_buf *buf);
 
-/* Make room for `more` bytes behind the content. PW_E_LIMIT or PW_E_NOMEM leave it as it was. */
+/* Make room for `more` bytes behind the content. PW_E_LIMIT or PW_E_NOMEM leave it as it
+ * was. */
 PW_CHECK_RESULT enum pw_err pw_buf_reserve(struct pw_buf *buf, size_t more);
 
 /* Copy `bytes` to the end. On failure the buffer is as it was. */

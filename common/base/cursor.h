@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bytes we borrow, and a reader that never leaves them. Reading past the end yields zeros and
- * latches `truncated`, so a parser reads straight down and asks once.
+ * Bytes we borrow, and a reader that never leaves them. Reading past the end yields zeros
+ * and latches `truncated`, so a parser reads straight down and asks once.
  */
 #ifndef PW_COMMON_BASE_CURSOR_H
 #define PW_COMMON_BASE_CURSOR_H

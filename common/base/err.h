@@ -23,15 +23,16 @@ const char *pw_err_text(enum pw_err err);
 int pw_err_exit(enum pw_err err);
 
 /*
- * The sentence that goes with an error: the place and the remedy, for a person. Functions that
- * can fail for a reason worth telling take one; it may be NULL. Always NUL-terminated, cut
- * when too long.
+ * The sentence that goes with an error: the place and the remedy, for a person. Functions
+ * that can fail for a reason worth telling take one; it may be NULL. Always NUL-terminated,
+ * cut when too long.
  */
 struct pw_why {
     char text[512];
 };
 
-/* Write the sentence and return `err`, so that `return pw_fail(why, PW_E_IO, "…")` reads well. */
+/* Write the sentence and return `err`, so that `return pw_fail(why, PW_E_IO, "…")` reads
+ * well. */
 enum pw_err pw_fail(struct pw_why *why, enum pw_err err, const char *format, ...)
     PW_PRINTF(3, 4);
 

@@ -11,7 +11,8 @@
 
 enum { CHUNK = 64 * 1024 };
 
-/* Room for the next read: a chunk, or what the limit leaves and one byte to notice the rest. */
+/* Room for the next read: a chunk, or what the limit leaves and one byte to notice the
+ * rest. */
 static enum pw_err
 read_some(int fd, struct pw_buf *out, ssize_t *got)
 {
@@ -85,7 +86,8 @@ make_parents(const char *path)
         errno = ENAMETOOLONG;
         return -1;
     }
-    for (char *slash = strchr(partial + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(partial + 1, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(partial, 0700) != 0 && errno != EEXIST) {
             return -1;
@@ -103,8 +105,8 @@ pw_file_open_dir(const char *path, struct pw_why *why)
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (fd < 0) {
-        (void)pw_fail(why, PW_E_CREATE, "%s: %s; name a folder that this user may create", path,
-                      strerror(errno));
+        (void)pw_fail(why, PW_E_CREATE, "%s: %s; name a folder that this user may create",
+                      path, strerror(errno));
     }
     return fd;
 }

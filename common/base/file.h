@@ -15,15 +15,16 @@
  */
 PW_CHECK_RESULT enum pw_err pw_file_read_fd(int fd, struct pw_buf *out);
 
-/* The same for a path; PW_E_NO_INPUT when it does not exist, PW_E_PERM when it may not be read. */
+/* The same for a path; PW_E_NO_INPUT when it does not exist, PW_E_PERM when it may not be
+ * read. */
 PW_CHECK_RESULT enum pw_err pw_file_read(const char *path, struct pw_buf *out);
 
 /* Write all of `bytes`, through short writes and EINTR. PW_E_IO leaves errno. */
 PW_CHECK_RESULT enum pw_err pw_file_write_all(int fd, struct pw_span bytes);
 
 /*
- * Open a directory, made 0700 (with its missing parents) when absent. Returns its descriptor,
- * or -1 with a sentence in `why`.
+ * Open a directory, made 0700 (with its missing parents) when absent. Returns its
+ * descriptor, or -1 with a sentence in `why`.
  */
 int pw_file_open_dir(const char *path, struct pw_why *why);
 

@@ -104,8 +104,12 @@ static void
 put_unit(struct pw_json *json, unsigned unit)
 {
     static const char digits[] = "0123456789abcdef";
-    const char text[6] = {'\\', 'u', digits[unit >> 12 & 15], digits[unit >> 8 & 15],
-                          digits[unit >> 4 & 15], digits[unit & 15]};
+    const char text[6] = {'\\',
+                          'u',
+                          digits[unit >> 12 & 15],
+                          digits[unit >> 8 & 15],
+                          digits[unit >> 4 & 15],
+                          digits[unit & 15]};
     put(json, text, sizeof text);
 }
 

@@ -9,7 +9,7 @@ struct row {
 };
 
 static const struct row table[PW_R_COUNT] = {
-#define PW_REASON(name, code, level, door, text)                                              \
+#define PW_REASON(name, code, level, door, text)                                           \
     [PW_R_##name] = {code, text, PW_LEVEL_##level, PW_DOOR_##door},
 #include "common/base/reason.def"
 #undef PW_REASON

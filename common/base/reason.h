@@ -14,7 +14,13 @@ enum pw_reason {
     PW_R_COUNT
 };
 
-enum pw_level { PW_LEVEL_INFO, PW_LEVEL_LOW, PW_LEVEL_MEDIUM, PW_LEVEL_HIGH, PW_LEVEL_CRITICAL };
+enum pw_level {
+    PW_LEVEL_INFO,
+    PW_LEVEL_LOW,
+    PW_LEVEL_MEDIUM,
+    PW_LEVEL_HIGH,
+    PW_LEVEL_CRITICAL
+};
 
 /* What a policy can open on purpose; PW_DOOR_NONE cannot be opened. */
 enum pw_door {
@@ -27,7 +33,8 @@ enum pw_door {
     PW_DOOR_COUNT
 };
 
-/* Static strings and columns of the row; an unknown value gives the row of INTERNAL_ERROR. */
+/* Static strings and columns of the row; an unknown value gives the row of INTERNAL_ERROR.
+ */
 const char *pw_reason_code(enum pw_reason reason);
 const char *pw_reason_text(enum pw_reason reason);
 enum pw_level pw_reason_level(enum pw_reason reason);

@@ -11,8 +11,8 @@
 #include "common/base/cursor.h"
 
 /*
- * Decode the first character of `text` into *code; return the bytes it takes, or 0 when they
- * are not UTF-8 (overlong, a surrogate, past U+10FFFF, cut short) or `text` is empty.
+ * Decode the first character of `text` into *code; return the bytes it takes, or 0 when
+ * they are not UTF-8 (overlong, a surrogate, past U+10FFFF, cut short) or `text` is empty.
  */
 size_t pw_utf8_next(struct pw_span text, uint32_t *code);
 

@@ -39,7 +39,8 @@ replay_folder(const char *path)
 {
     size_t count = 0;
     DIR *dir = opendir(path);
-    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry != NULL; entry = readdir(dir)) {
+    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry != NULL;
+         entry = readdir(dir)) {
         char file[4096];
         snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
         count += entry->d_name[0] == '.' ? 0 : replay_file(file);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Make the n-th allocation fail. The linker routes malloc, calloc, realloc, str[n]dup of our
- * own objects here (--wrap); libraries that allocate inside themselves are not touched.
+ * Make the n-th allocation fail. The linker routes malloc, calloc, realloc, str[n]dup of
+ * our own objects here (--wrap); libraries that allocate inside themselves are not touched.
  *
  *     for (size_t n = 1; fail_alloc_round(n, run, state); n++) {}
  */
@@ -17,7 +17,8 @@ void fail_alloc_at(size_t n);
 /* Whether an allocation has failed since fail_alloc_at. */
 bool fail_alloc_happened(void);
 
-/* Run `run(state)` with the n-th allocation failing; true while that allocation was reached. */
+/* Run `run(state)` with the n-th allocation failing; true while that allocation was
+ * reached. */
 bool fail_alloc_round(size_t n, void (*run)(void *state), void *state);
 
 #endif
