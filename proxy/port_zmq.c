@@ -671,7 +671,7 @@ path_is_served(const char *address)
         strlen(address + 6) >= sizeof peer.sun_path) {
         return false;
     }
-    strcpy(peer.sun_path, address + 6);
+    memcpy(peer.sun_path, address + 6, strlen(address + 6) + 1);
     PW_CLEANUP(pw_file_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd >= 0 && connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0;
 }
