@@ -40,8 +40,7 @@ void pw_json_str(struct pw_json *json, const char *key, const char *value);
  */
 void pw_json_bytes(struct pw_json *json, const char *key, struct pw_span value, size_t cap);
 
-/* Text that is already JSON members or a value, copied as it is (after a comma if needed).
- */
+/* Text that is already JSON members or a value, copied as it is (after a comma if any). */
 void pw_json_raw(struct pw_json *json, struct pw_span text);
 
 /* End the line with LF. */

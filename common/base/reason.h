@@ -33,8 +33,7 @@ enum pw_door {
     PW_DOOR_COUNT
 };
 
-/* Static strings and columns of the row; an unknown value gives the row of INTERNAL_ERROR.
- */
+/* Static strings and columns of the row; an unknown value gives that of INTERNAL_ERROR. */
 const char *pw_reason_code(enum pw_reason reason);
 const char *pw_reason_text(enum pw_reason reason);
 enum pw_level pw_reason_level(enum pw_reason reason);
