@@ -26,18 +26,17 @@ check() {
 
 # Ours, not what a build or an editor left behind.
 ours() {
-    find .ci cmake common proxy tests docker -type f -not -path '*/corpus/*' \( "$@" \) | sort
+    find . \( -path ./.git -o -path ./build -o -name corpus \) -prune \
+        -o -type f \( "$@" \) -print | sort
 }
 c_files() { ours -name '*.c' -o -name '*.h'; }
-scripts() { ours -name '*.sh' -o -path '.ci/*' | xargs grep -lE '^#!/bin/(ba)?sh'; }
+scripts() { ours -name '*.sh' -o -path './.ci/*' | xargs grep -lE '^#!/bin/(ba)?sh'; }
 
 format() { c_files | xargs clang-format --dry-run -Werror; }
 shell() { scripts | xargs shellcheck; }
 spelling() {
-    codespell --quiet-level 2 --skip '*/corpus/*,*/data/*,*.pyc,./build' \
-        --ignore-words tests/lint/words.txt \
-        README.md CHANGELOG.md SECURITY.md Makefile CMakeLists.txt .ci cmake common config docker \
-        proxy tests
+    codespell --quiet-level 2 --check-hidden --ignore-words tests/lint/words.txt \
+        --skip './.git,./build,*/corpus/*,*/data/*,*.pyc' .
 }
 cpp_check() {
     cppcheck --quiet --std=c17 --enable=warning,performance,portability --inline-suppr \
@@ -50,7 +49,7 @@ tidy() {
         xargs -n 4 -P "$jobs" clang-tidy -p build/dev --quiet 2>&1 |
         { grep -E ': (error|warning):' || true; } # the exit code is xargs's
 }
-manual() { find proxy docker -name '*.[1-8]' -print0 | xargs -0 -r mandoc -T lint -W warning; }
+manual() { ours -name '*.[1-8]' | xargs -r mandoc -T lint -W warning; }
 
 check "floors: includes respect the stair" tests/lint/floors.py
 check "house: licences, banned calls, lengths, reasons" tests/lint/house.py
