@@ -73,7 +73,7 @@ leave_frame(struct pw_scan *m, const struct pw_op *op)
 static bool
 run(struct pw_scan *m, uint64_t *consumed)
 {
-    struct pw_op op;
+    struct pw_op op = {0};
     for (size_t at = 0;; at = op.end) {
         at = pw_machine_fast(m, at);
         *consumed = at;

@@ -98,7 +98,7 @@ pw_text_unquote(struct pw_span line, struct pw_span *inner)
 }
 
 static const struct {
-    char letter;
+    uint8_t letter;
     uint8_t byte;
 } simple_escapes[] = {{'\\', '\\'}, {'\'', '\''}, {'"', '"'},  {'a', '\a'}, {'b', '\b'},
                       {'f', '\f'},  {'n', '\n'},  {'r', '\r'}, {'t', '\t'}, {'v', '\v'}};

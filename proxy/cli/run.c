@@ -13,7 +13,8 @@ pw_cmd_run(int argc, char **argv)
     while (pw_args_next(&args)) {
         if (pw_args_value(&args, "--config", &path)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         }
         return pw_command_misused("\"%s\" is too much; name the file with --config",
