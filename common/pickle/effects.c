@@ -428,30 +428,69 @@ step_text(struct pw_scan *m, const struct pw_op *op)
 /* ---- memo -----------------------------------------------------------------------------
  */
 
-static bool
-memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t index)
+/* The entry of this key, wherever it is; NULL when it was never written. */
+static struct pw_value *
+memo_find(struct pw_scan *m, uint64_t key)
 {
-    if (height(m) == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    if (key < m->memo.len && m->memo.at[key].kind != VALUE_ABSENT) {
+        return &m->memo.at[key];
     }
-    struct pw_value value = *top(m, 0);
-    if (index < m->memo.len && m->memo.at[index].kind != VALUE_ABSENT) {
-        m->memo.at[index] = value; /* written again: nothing is counted */
-        return true;
+    for (uint32_t i = 0; i < m->far_count; i++) {
+        if (m->far[i].key == key) {
+            return &m->far[i].value;
+        }
     }
-    if (m->memo_count >= m->limits.max_memo ||
-        index > 2 * (uint64_t)m->memo_count + MEMO_SLACK) {
+    return NULL;
+}
+
+/*
+ * A key so far ahead that a C unpickler up to 3.14 would allocate for all the keys before
+ * it. The stream is refused; what it goes on to import is still told, as long as it has few
+ * such.
+ */
+static bool
+memo_put_far(struct pw_scan *m, const struct pw_op *op, uint64_t key, struct pw_value value)
+{
+    pw_machine_find(m, PW_R_LIMIT_MEMO, op);
+    if (m->far_count == FAR_ENTRIES) {
+        return false;
+    }
+    m->far[m->far_count++] = (struct far_entry){key, value};
+    return true;
+}
+
+static bool
+memo_put_new(struct pw_scan *m, const struct pw_op *op, uint64_t key, struct pw_value value)
+{
+    if (m->memo_count >= m->limits.max_memo) {
         return stop(m, PW_R_LIMIT_MEMO, op);
     }
-    while (m->memo.len <= index) {
+    m->memo_gap = m->memo_gap || key != m->memo_count;
+    if (key > 2 * (uint64_t)m->memo_count++ + MEMO_SLACK) {
+        return memo_put_far(m, op, key, value);
+    }
+    while (m->memo.len <= key) {
         if (!PW_ARRAY_ROOM(m, &m->memo)) {
             return false;
         }
         m->memo.at[m->memo.len++].kind = VALUE_ABSENT;
     }
-    m->memo_gap = m->memo_gap || index != m->memo_count;
-    m->memo_count++;
-    m->memo.at[index] = value;
+    m->memo.at[key] = value;
+    return true;
+}
+
+static bool
+memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t key)
+{
+    if (height(m) == 0) {
+        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    }
+    struct pw_value value = *top(m, 0);
+    struct pw_value *entry = memo_find(m, key);
+    if (entry == NULL) {
+        return memo_put_new(m, op, key, value);
+    }
+    *entry = value; /* written again: nothing is counted */
     return true;
 }
 
@@ -488,11 +527,8 @@ step_put(struct pw_scan *m, const struct pw_op *op)
 static bool
 step_get(struct pw_scan *m, const struct pw_op *op)
 {
-    uint64_t index = memo_index(m, op);
-    if (index >= m->memo.len || m->memo.at[index].kind == VALUE_ABSENT) {
-        return stop(m, PW_R_MEMO_MISSING, op);
-    }
-    return push(m, op, m->memo.at[index]);
+    const struct pw_value *entry = memo_find(m, memo_index(m, op));
+    return entry != NULL ? push(m, op, *entry) : stop(m, PW_R_MEMO_MISSING, op);
 }
 
 /* ---- globals --------------------------------------------------------------------------

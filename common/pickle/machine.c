@@ -88,6 +88,7 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     m->plain_from = 0;
     m->memo_count = 0;
     m->memo_gap = false;
+    m->far_count = 0;
     m->frame_end = UINT64_MAX;
     m->ops = 0;
     m->max_depth = 0;

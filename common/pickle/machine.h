@@ -37,6 +37,15 @@ struct object {
 
 enum { TUPLE_KEEPS = 16, VALUE_ABSENT = 0xff };
 
+/* A memo entry whose key a C unpickler would allocate gigabytes for; refused, yet followed.
+ */
+struct far_entry {
+    uint64_t key;
+    struct pw_value value;
+};
+
+enum { FAR_ENTRIES = 16 };
+
 /* Decoded text: see struct pw_value.decoded. */
 struct chunk;
 
@@ -54,6 +63,8 @@ struct pw_scan {
     PW_ARRAY(struct pw_value) memo; /* kind VALUE_ABSENT: never written */
     uint32_t memo_count;            /* distinct keys */
     bool memo_gap;                  /* some new key was not the number of keys before it */
+    struct far_entry far[FAR_ENTRIES]; /* keys too far ahead for the array */
+    uint32_t far_count;
 
     PW_ARRAY(struct object) objects; /* [0] is the empty tuple */
     PW_ARRAY(struct pw_value) items; /* of the tuples that are kept */

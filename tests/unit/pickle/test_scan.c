@@ -142,7 +142,12 @@ static const struct scan_case scan_cases[] = {
     {"PUT on an empty segment", BYTES("(q\0."), BAD, "", "", "pickle.underflow"},
     {"MEMOIZE on an empty stack", BYTES("\x94N."), BAD, "", "", "pickle.underflow"},
     {"PUT is overwritten", BYTES(POSIX "q\0" "\x8c\x02osq\0" "0h\0" SYSTEM "\x93."), OK, "os:system", "ref(0)", ""},
-    {"PUT far ahead", BYTES("Nr\0\0\0\x10."), BAD, "", "", "limit.memo"},
+    {"PUT far ahead is refused and followed", BYTES("\x8c\x02osr\0\0\0\x10" SYSTEM "r\1\0\0\x10" "00j\0\0\0\x10j\1\0\0\x10\x93."), OK,
+        "os:system", "ref(0)", "limit.memo limit.memo"},
+    {"many PUTs far ahead end the scan", BYTES("Np70000\np80000\np90000\np100000\np110000\np120000\np130000\np140000\np150000\n"
+        "p160000\np170000\np180000\np190000\np200000\np210000\np220000\np230000\n."), BAD, "", "",
+        "limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo "
+        "limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo limit.memo"},
     {"PUT with blanks", BYTES("Np 1\n."), OK, "", "", "pickle.number"},
     {"PUT below zero", BYTES("Np-1\n."), BAD, "", "", "pickle.number pickle.number"},
     {"GET that stops at NUL in C", BYTES("Np1\ng1\0x\n\x86."), OK, "", "", "pickle.number"},
