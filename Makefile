@@ -47,4 +47,4 @@ clean: ## remove build/
 
 .PHONY: deps-build deps-test deps-fuzz deps-lint
 deps-build deps-test deps-fuzz deps-lint: deps-%:
-	@cmake/install-deps.sh $*
+	@.ci/install-deps.sh $*

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what is missing of the named groups, on Debian 12 and its relatives:
-#     cmake/install-deps.sh build test fuzz lint
+#     .ci/install-deps.sh build test fuzz lint
 # With everything there it asks nobody and changes nothing.
 set -euo pipefail
 
