@@ -152,7 +152,10 @@ def with_wall(folder, binary):
         arrived = relay(folder, wall, entry, address)
 
     audit = refusals(folder)
-    print("\nIn the audit log, one line for each refusal:")
+    print("\nThe first refusal as it stands in the audit log:")
+    for record in audit[:1]:
+        print("    " + json.dumps(record, separators=(",", ":")))
+    print("\nOne such line for each:")
     for record in audit:
         find = record["finds"][0]
         print(f"    {record['verdict']}  {record['reason']}  {find['mod']}.{find['name']}")
