@@ -170,7 +170,7 @@ pw_machine_value_text(const struct pw_scan *m, struct pw_value value, struct pw_
         *text = m->texts.at[value.ref];
         return true;
     }
-    struct pw_op op;
+    struct pw_op op = {0};
     if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP) {
         return false;
     }
