@@ -341,8 +341,8 @@ pw_audit_form_make(struct pw_audit_form *form, const struct pw_audit_identity *i
     pw_json_uint(&json, "pid", identity->pid);
     member(&json, "chan", names->chan, NAME_CAP);
     if (names->chan != NULL) {
-        pw_json_str(&json, "dir",
-                    "in"); /* toward the consumer; PUSH and PULL know no other */
+        /* Toward the consumer; PUSH and PULL know no other. */
+        pw_json_str(&json, "dir", "in");
         member(&json, "in", names->in, ENDPOINT_CAP);
         member(&json, "out", names->out, ENDPOINT_CAP);
     }

@@ -22,8 +22,8 @@ static const uint64_t wall = 1795304400123456789;
 #define WHO                                                                                \
     "\"inst\":\"wall-0\",\"host\":\"node-7\",\"ver\":\"" PW_VERSION "\",\"pid\":4242"
 #define CHAN                                                                               \
-    ",\"chan\":\"jobs\",\"dir\":\"in\",\"in\":\"tcp://127.0.0.1:1\",\"out\":\"tcp://"      \
-    "127.0.0.1:2\""
+    ",\"chan\":\"jobs\",\"dir\":\"in\",\"in\":\"tcp://127.0.0.1:1\","                      \
+    "\"out\":\"tcp://127.0.0.1:2\""
 #define HEAD(event, level)                                                                 \
     "{\"ts\":\"2026-11-21T23:40:00.123456Z\",\"schema\":\"picklewall.audit/1\","           \
     "\"event\":\"" event "\",\"id\":\"01JD8Z3W5K9Q2M7X4T6B1C0V8R\",\"seq\":7,"             \
