@@ -36,7 +36,8 @@ struct pw_store {
     int obj;
     int hold;
     pthread_mutex_t
-        lock; /* one put at a time: what is durable stays easy to reason about */
+        lock;   /* one put at a time: what is durable stays easy to reason about */
+    bool later; /* this put is one of many: pw_store_sync is what makes it durable */
     struct pw_ulid ulid;
 };
 
@@ -221,6 +222,12 @@ write_object(int fd, const struct object *object)
            write_parts(fd, &object->sum, 1);
 }
 
+static bool
+to_disk(const struct pw_store *store, int fd)
+{
+    return store->later || fsync(fd) == 0;
+}
+
 /* A new file in tmp/, whole and on the disk; false, errno and no file otherwise. */
 static bool
 write_tmp(const struct pw_store *store, const char *name, const struct object *object)
@@ -231,7 +238,7 @@ write_tmp(const struct pw_store *store, const char *name, const struct object *o
     if (fd < 0) {
         return false;
     }
-    if (write_object(fd, object) && fsync(fd) == 0) {
+    if (write_object(fd, object) && to_disk(store, fd)) {
         return true;
     }
     int saved = errno;
@@ -244,7 +251,7 @@ write_tmp(const struct pw_store *store, const char *name, const struct object *o
 static bool
 move_into(const struct pw_store *store, const char *name, int folder, const char *target)
 {
-    if (renameat(store->tmp, name, folder, target) == 0 && fsync(folder) == 0) {
+    if (renameat(store->tmp, name, folder, target) == 0 && to_disk(store, folder)) {
         return true;
     }
     int saved = errno;
@@ -272,7 +279,7 @@ open_shelf(const struct pw_store *store, const char *object)
         return fd;
     }
     fd = make_folder_at(store->obj, name);
-    if (fd >= 0 && fsync(store->obj) != 0) {
+    if (fd >= 0 && !to_disk(store, store->obj)) {
         pw_file_close(&fd);
     }
     return fd;
@@ -284,7 +291,7 @@ put_object(const struct pw_store *store, int shelf, const struct object *object,
 {
     out->fresh = !is_stored(shelf, out->object, out->bytes);
     if (!out->fresh) {
-        return fsync(shelf) == 0; /* whoever moved it here may have died before this */
+        return to_disk(store, shelf); /* whoever moved it here may have died before this */
     }
     return write_tmp(store, out->entry, object) &&
            move_into(store, out->entry, shelf, out->object);
@@ -347,15 +354,16 @@ prepare(const struct pw_span *frames, size_t count, struct pw_span meta,
     return make_entry(out, meta, json);
 }
 
-enum pw_err
-pw_store_put(struct pw_store *store, const struct pw_span *frames, size_t count,
-             struct pw_span meta, struct pw_stored *out, struct pw_why *why)
+static enum pw_err
+put(struct pw_store *store, bool later, const struct pw_span *frames, size_t count,
+    struct pw_span meta, struct pw_stored *out, struct pw_why *why)
 {
     PW_CLEANUP(pw_buf_free) struct pw_buf head = {.limit = SIZE_MAX / 2};
     PW_CLEANUP(pw_buf_free) struct pw_buf json = {.limit = ENTRY_LIMIT};
     uint8_t sum[PW_OBJECT_SUM];
     *out = (struct pw_stored){0};
     pthread_mutex_lock(&store->lock);
+    store->later = later;
     pw_ulid_next(&store->ulid, pw_clock_wall(), out->entry);
     enum pw_err err = prepare(frames, count, meta, &head, &json, sum, out);
     if (err == PW_E_OK) {
@@ -367,6 +375,26 @@ pw_store_put(struct pw_store *store, const struct pw_span *frames, size_t count,
     }
     pthread_mutex_unlock(&store->lock);
     return err;
+}
+
+enum pw_err
+pw_store_put(struct pw_store *store, const struct pw_span *frames, size_t count,
+             struct pw_span meta, struct pw_stored *out, struct pw_why *why)
+{
+    return put(store, false, frames, count, meta, out, why);
+}
+
+enum pw_err
+pw_store_put_later(struct pw_store *store, const struct pw_span *frames, size_t count,
+                   struct pw_span meta, struct pw_stored *out, struct pw_why *why)
+{
+    return put(store, true, frames, count, meta, out, why);
+}
+
+enum pw_err
+pw_store_sync(struct pw_store *store, struct pw_why *why)
+{
+    return syncfs(store->root) == 0 ? PW_E_OK : complain(store, ".", why);
 }
 
 /* ---- list ---- */

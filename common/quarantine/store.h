@@ -44,6 +44,18 @@ PW_CHECK_RESULT enum pw_err pw_store_put(struct pw_store *store,
                                          struct pw_span meta, struct pw_stored *out,
                                          struct pw_why *why);
 
+/*
+ * The same for one of many: durable only when pw_store_sync has returned PW_E_OK. A crash
+ * before that may leave files cut short; such an object is never handed out.
+ */
+PW_CHECK_RESULT enum pw_err pw_store_put_later(struct pw_store *store,
+                                               const struct pw_span *frames, size_t count,
+                                               struct pw_span meta, struct pw_stored *out,
+                                               struct pw_why *why);
+
+/* Make everything durable that was put later. PW_E_IO. */
+PW_CHECK_RESULT enum pw_err pw_store_sync(struct pw_store *store, struct pw_why *why);
+
 /* The SHA-256 that names a message of these frames (README.md): 64 hex digits and NUL. */
 void pw_store_name(const struct pw_span *frames, size_t count,
                    char out[static PW_STORE_ID]);
