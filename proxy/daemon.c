@@ -51,8 +51,16 @@ struct lane {
     enum pw_err open_err;
     struct pw_why open_why;
     enum pw_err err; /* how the relay ended */
-    bool ended;
+    /*
+     * Who may touch this lane: main until the thread is made, the thread until LANE_OPEN,
+     * main until LANE_GO, the thread until LANE_ENDED. Messages carry the turn; this says
+     * it to thread sanitizers, which cannot see into libzmq.
+     */
+    atomic_int turn;
+    bool ended; /* main has seen the last word */
 };
+
+enum lane_turn { LANE_MADE, LANE_OPEN, LANE_GO, LANE_ENDED };
 
 struct daemon {
     const struct pw_settings *settings;
@@ -164,13 +172,17 @@ lane_thread(zsock_t *control, void *arg)
 {
     struct lane *lane = arg;
     open_port(lane, control);
+    atomic_store(&lane->turn, LANE_OPEN);
     zsock_signal(control, 0);
-    free(zstr_recv(control));
+    do {
+        free(zstr_recv(control));
+    } while (atomic_load(&lane->turn) != LANE_GO);
     if (lane->relay != NULL) {
         lane->err = pw_relay_run(lane->relay, &lane->port);
     } else if (lane->port != NULL) {
         lane->port->ops->close(&lane->port, 0);
     }
+    atomic_store(&lane->turn, LANE_ENDED);
 }
 
 /* Pipeline first: nothing is received before it can be judged. */
@@ -187,6 +199,9 @@ open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
         return pw_fail(why, PW_E_OS,
                        "channel %s: no thread; see `ulimit -u` and `ulimit -n`",
                        lane->channel->name);
+    }
+    while (atomic_load(&lane->turn) != LANE_OPEN) {
+        usleep(1000); /* zactor_new comes back early from SIGSTOP and SIGCONT */
     }
     zsock_set_sndtimeo(lane->thread, 0); /* a thread that has ended reads no more words */
     if (lane->open_err != PW_E_OK) {
@@ -642,7 +657,8 @@ watch(struct daemon *self, struct pw_why *why)
         for (size_t i = 0, item = 1; i < self->lane_count; i++) {
             struct lane *lane = &self->lanes[i];
             if (!lane->ended) {
-                lane->ended = items[item++].revents != 0;
+                lane->ended =
+                    items[item++].revents != 0 && atomic_load(&lane->turn) == LANE_ENDED;
             }
         }
     }
@@ -677,6 +693,7 @@ start_lanes(struct daemon *self, enum pw_err err, struct pw_why *why)
     atomic_store(&self->order, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL) {
+            atomic_store(&self->lanes[i].turn, LANE_GO);
             zstr_send(self->lanes[i].thread, "go");
         }
     }

@@ -2,6 +2,9 @@
 #include "proxy/port_zmq.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,10 +27,12 @@ enum {
     EVENTS_EVERY = 1024,     /* bursts, when nothing else looks at the monitor */
     NAMES_LIMIT = 65536,
     DRAIN_STEP_MS = 2,
+    WIDE = 65536, /* messages: more than a relay that reads at full speed falls behind */
 };
 
 /* How long a producer that never pauses may go on until it is stopped in mid-stream. */
-static const uint64_t drain_patience_ns = 500 * UINT64_C(1000000);
+static const uint64_t drain_patience_ns = 100 * UINT64_C(1000000);
+static const uint64_t probe_patience_ns = 500 * UINT64_C(1000000);
 static const uint64_t ns_per_ms = 1000000;
 
 /* Room for one message; reused. */
@@ -65,7 +70,13 @@ struct port_zmq {
     size_t conn_cap;
     size_t bursts;
     bool draining;
-    uint64_t force_at; /* steady clock */
+    int hwm;           /* of `pull`; even */
+    bool probing;      /* libzmq's thread has not answered yet */
+    bool emptied;      /* everything was received since it has */
+    unsigned probes;   /* made so far */
+    char probe[64];    /* address of the last one */
+    uint64_t widen_at; /* steady clock: do without an answer */
+    uint64_t force_at;
     struct address *inputs;
     size_t input_count;
     struct pw_buf in_names;
@@ -76,6 +87,12 @@ static struct port_zmq *
 port_of(struct pw_port *port)
 {
     return (struct port_zmq *)port;
+}
+
+static bool
+set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
 }
 
 /* --- slots -------------------------------------------------------------------------- */
@@ -198,6 +215,11 @@ next_event(struct port_zmq *self, uint16_t *event, int *fd)
         memcpy(&value, (const char *)zmq_msg_data(&msg) + sizeof *event, sizeof value);
         *fd = value;
         zmq_msg_recv(&msg, self->watch, ZMQ_DONTWAIT);
+        struct pw_span address = {zmq_msg_data(&msg), zmq_msg_size(&msg)};
+        if (self->probing && pw_span_equal(address, pw_span_str(self->probe))) {
+            self->probing = false;
+            zmq_disconnect(self->pull, self->probe);
+        }
     }
     zmq_msg_close(&msg);
     return got;
@@ -209,6 +231,9 @@ read_events(struct port_zmq *self)
     uint16_t event;
     int fd;
     while (next_event(self, &event, &fd)) {
+        if (event == ZMQ_EVENT_CONNECT_RETRIED) {
+            continue; /* its value is a time */
+        }
         /* A number that comes back without a farewell belongs to the new connection. */
         conn_remove(self, fd);
         if (event != ZMQ_EVENT_DISCONNECTED) {
@@ -226,27 +251,72 @@ read_events(struct port_zmq *self)
 static void
 conn_stop(struct conn *conn, bool force)
 {
+    /* libzmq's thread may close the number at any moment; our own copy stays what it is. */
+    PW_CLEANUP(pw_file_close) int fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
     struct stat facts;
-    if (conn->stopped || fstat(conn->fd, &facts) != 0 || facts.st_ino != conn->ino ||
+    if (fd < 0 || fstat(fd, &facts) != 0 || facts.st_ino != conn->ino ||
         !S_ISSOCK(facts.st_mode)) {
         return;
     }
     int unread = 0;
-    if (!force && ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0) {
+    if (!force && ioctl(fd, FIONREAD, &unread) == 0 && unread > 0) {
         return;
     }
     conn->stopped = true;
-    shutdown(conn->fd, SHUT_WR); /* fails only when the connection is gone */
+    shutdown(fd, SHUT_WR); /* fails only when the connection is gone */
+}
+
+/*
+ * Ask libzmq's thread for a sign that it has done what we told it before: it reports when
+ * an address refuses us, and nobody listens at this one.
+ */
+static void
+probe(struct port_zmq *self, uint64_t now)
+{
+    snprintf(self->probe, sizeof self->probe, "ipc://@picklewall-probe-%d-%p-%u",
+             (int)getpid(), (void *)self, self->probes++);
+    self->probing = true;
+    self->widen_at = now + probe_patience_ns;
+    zmq_connect(self->pull, self->probe); /* if it fails, the time passes instead */
+}
+
+/*
+ * A connection that ends while its queue is full loses what the kernel still holds: libzmq
+ * hears of the end and reads no more. So the queues grow first, by doubling: libzmq wakes a
+ * full queue's writer each time the reader has taken a multiple of half the mark. Only when
+ * the old mark is half the new one, both ends know it, and the reader has caught up since,
+ * does such a multiple always lie ahead; otherwise the writer sleeps for ever.
+ */
+static bool
+widen(struct port_zmq *self, uint64_t now)
+{
+    if ((self->probing || !self->emptied) && now < self->widen_at) {
+        return false;
+    }
+    if (self->hwm >= WIDE) {
+        return true;
+    }
+    self->hwm *= 2;
+    self->emptied = false;
+    self->force_at = now + drain_patience_ns;
+    set_int(self->pull, ZMQ_RCVHWM, self->hwm);
+    probe(self, now);
+    return false;
 }
 
 /* Ask each producer once; true when all have been asked. */
 static bool
 stop_producers(struct port_zmq *self)
 {
-    bool force = pw_clock_steady() >= self->force_at;
+    uint64_t now = pw_clock_steady();
+    if (!widen(self, now)) {
+        return false;
+    }
     bool all = true;
     for (size_t i = 0; i < self->conn_count; i++) {
-        conn_stop(&self->conns[i], force);
+        if (!self->conns[i].stopped) {
+            conn_stop(&self->conns[i], now >= self->force_at);
+        }
         all = all && self->conns[i].stopped;
     }
     return all;
@@ -291,7 +361,10 @@ static size_t
 port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
 {
     struct port_zmq *self = port_of(port);
-    if (++self->bursts % EVENTS_EVERY == 0) {
+    if (self->draining) {
+        read_events(self); /* who comes back is sent away before it says much */
+        stop_producers(self);
+    } else if (++self->bursts % EVENTS_EVERY == 0) {
         read_events(self);
     }
     size_t count = 0;
@@ -306,6 +379,7 @@ port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
             return count;
         }
         if (got == 0) {
+            self->emptied = !self->probing;
             slot_give(self, slot);
             return count;
         }
@@ -322,11 +396,20 @@ port_release(struct pw_port *port, struct pw_message *message)
     *message = (struct pw_message){0};
 }
 
+/* A frame that a shorter one borrows from, until libzmq's thread has sent that. */
+struct holder {
+    zmq_msg_t whole;
+    atomic_bool made; /* libzmq's own ordering is hidden from thread sanitizers */
+};
+
 static void
-drop_holder(void *data, void *holder)
+drop_holder(void *data, void *arg)
 {
     (void)data;
-    zmq_msg_close(holder);
+    struct holder *holder = arg;
+    if (atomic_load(&holder->made)) {
+        zmq_msg_close(&holder->whole);
+    }
     free(holder);
 }
 
@@ -341,13 +424,16 @@ first_bytes(zmq_msg_t *out, zmq_msg_t *whole, size_t keep)
         memcpy(zmq_msg_data(out), zmq_msg_data(whole), keep);
         return true;
     }
-    zmq_msg_t *holder = malloc(sizeof *holder);
+    struct holder *holder = malloc(sizeof *holder);
     if (holder == NULL) {
         return false;
     }
-    zmq_msg_init(holder);
-    zmq_msg_copy(holder, whole);
-    if (zmq_msg_init_data(out, zmq_msg_data(holder), keep, drop_holder, holder) != 0) {
+    zmq_msg_init(&holder->whole);
+    zmq_msg_copy(&holder->whole, whole);
+    atomic_init(&holder->made, false);
+    atomic_store(&holder->made, true);
+    void *bytes = zmq_msg_data(&holder->whole);
+    if (zmq_msg_init_data(out, bytes, keep, drop_holder, holder) != 0) {
         drop_holder(NULL, holder);
         return false;
     }
@@ -551,7 +637,8 @@ port_drain(struct pw_port *port)
 {
     struct port_zmq *self = port_of(port);
     self->draining = true;
-    self->force_at = pw_clock_steady() + drain_patience_ns;
+    self->widen_at = pw_clock_steady() + probe_patience_ns;
+    self->emptied = false;
     read_events(self);
     stop_producers(self);
 }
@@ -701,12 +788,6 @@ is_ipv4(const char *address)
            address[start + strspn(address + start, "0123456789.")] == ':';
 }
 
-static bool
-set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
-}
-
 static enum pw_err
 attach(void *socket, const struct pw_endpoint *endpoint, struct pw_buf *names,
        struct pw_why *why)
@@ -783,9 +864,10 @@ static bool
 set_up_input(struct port_zmq *self, const struct pw_port_zmq_options *options)
 {
     int64_t most = options->max_message_bytes;
+    self->hwm = options->in->hwm + options->in->hwm % 2; /* see widen */
     self->pull = zmq_socket(self->ctx, ZMQ_PULL);
     return self->pull != NULL && set_int(self->pull, ZMQ_LINGER, 0) &&
-           set_int(self->pull, ZMQ_RCVHWM, options->in->hwm) &&
+           set_int(self->pull, ZMQ_RCVHWM, self->hwm) &&
            set_int(self->pull, ZMQ_RCVBUF, options->in->buffer) &&
            zmq_setsockopt(self->pull, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
 }
@@ -805,7 +887,8 @@ set_up_output(struct port_zmq *self, const struct pw_port_zmq_options *options)
 static bool
 set_up_watch(struct port_zmq *self)
 {
-    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED;
+    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
+                 ZMQ_EVENT_CONNECT_RETRIED;
     self->watch = zmq_socket(self->ctx, ZMQ_PAIR);
     return self->watch != NULL && set_int(self->watch, ZMQ_RCVHWM, 0) &&
            zmq_socket_monitor(self->pull, "inproc://input", events) == 0 &&

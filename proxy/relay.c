@@ -20,8 +20,9 @@ enum {
     QUIET_MS = 50, /* a producer that sends nothing for so long has nothing half written */
     SETTLE_MS = 5, /* for what libzmq's thread has read and not yet handed over */
     LINGER_LEAST_MS = 500,
-    BACKLOG_MESSAGES = 65536,
-    BACKLOG_BYTES = 64 << 20,
+    BACKLOG_MESSAGES = 8192,
+    BACKLOG_BYTES = 16 << 20,
+    BURSTS_AT_ONCE = 16,
     DETAIL_LIMIT = 65536,
     Q_MEMBER = 256, /* more than "q":{…} takes */
 };
@@ -46,6 +47,8 @@ struct pw_relay {
     size_t record_count;
     uint64_t now; /* wall clock, of this burst */
     bool judged;  /* `decision` is about the oldest message */
+    bool keeping; /* at the end: `burst` has what is stored, but not durably yet */
+    size_t kept;  /* so many */
     bool refused; /* the transport said ready, and then took or gave nothing */
     int store_pause_ms;
     struct pw_relay_counts counts;
@@ -234,7 +237,11 @@ release_oldest(struct pw_relay *relay, char *detail)
     struct pw_message *message = queue_oldest(&relay->queue);
     size_t bytes = message->bytes;
     size_t frames = message->count;
-    relay->port->ops->release(relay->port, message);
+    if (relay->keeping) {
+        relay->burst[relay->kept++] = *message;
+    } else {
+        relay->port->ops->release(relay->port, message);
+    }
     finish(relay, bytes, frames, detail);
 }
 
@@ -291,17 +298,25 @@ store_failed(struct pw_relay *relay, const struct pw_why *why)
     record_error(relay, why->text);
 }
 
+static enum pw_err
+store_oldest(struct pw_relay *relay, const struct pw_buf *meta, struct pw_stored *stored,
+             struct pw_why *why)
+{
+    const struct pw_message *message = queue_oldest(&relay->queue);
+    return (relay->keeping ? pw_store_put_later
+                           : pw_store_put)(relay->options.store, message->frames,
+                                           message->count, pw_buf_span(meta), stored, why);
+}
+
 static enum outcome
 hold(struct pw_relay *relay)
 {
-    struct pw_message *message = queue_oldest(&relay->queue);
     PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
     PW_CLEANUP(pw_buf_free) struct pw_buf meta = {.limit = DETAIL_LIMIT};
     struct pw_why why = {"out of memory"};
     struct pw_stored stored;
     if (!write_detail(relay, &detail) || write_meta(relay, &detail, &meta) != PW_E_OK ||
-        pw_store_put(relay->options.store, message->frames, message->count,
-                     pw_buf_span(&meta), &stored, &why) != PW_E_OK) {
+        store_oldest(relay, &meta, &stored, &why) != PW_E_OK) {
         store_failed(relay, &why);
         return WANTS_STORE;
     }
@@ -421,8 +436,8 @@ times_from(uint64_t start, int timeout_ms)
 {
     uint64_t total = (uint64_t)timeout_ms * ns_per_ms;
     return (struct times){
-        .catch_up = start + total / 4,
-        .input = start + total / 2,
+        .catch_up = start + total / 2,
+        .input = start + total / 4 * 3,
         .output = start + total / 10 * 9,
         .end = start + total,
     };
@@ -453,22 +468,36 @@ settle_some(struct pw_relay *relay)
 }
 
 static bool
-has_room(const struct pw_relay *relay, size_t share)
+has_room(const struct pw_relay *relay)
 {
-    return relay->queue.count < BACKLOG_MESSAGES * share &&
-           relay->queue.bytes < BACKLOG_BYTES * share;
+    return relay->queue.count < BACKLOG_MESSAGES && relay->queue.bytes < BACKLOG_BYTES;
 }
 
 /*
- * Receive into the backlog and send at the same time, for at most `pause_ms` when nothing
- * moves. Returns the port's bits, IN added when something was received.
+ * Empty the input into the backlog, as fast as can be: libzmq gives up what the kernel
+ * still holds of a connection that ends while its queue is full.
+ */
+static bool
+take_in(struct pw_relay *relay)
+{
+    size_t bursts = 0;
+    while (bursts < BURSTS_AT_ONCE && receive(relay) > 0) {
+        bursts++;
+    }
+    return bursts > 0;
+}
+
+/*
+ * Receive first, then send, and wait for at most `pause_ms` when nothing moves. Returns the
+ * port's bits, IN added when something was received.
  */
 static unsigned
 pump(struct pw_relay *relay, bool room, int pause_ms)
 {
-    enum outcome outcome = settle_some(relay);
     room = room && pw_audit_ready(relay->options.audit);
-    if (room && receive(relay) > 0) {
+    bool moved = room && take_in(relay);
+    enum outcome outcome = settle_some(relay);
+    if (moved) {
         return PW_READY_IN;
     }
     unsigned want = room ? PW_READY_IN : 0;
@@ -485,8 +514,10 @@ static void
 catch_up(struct pw_relay *relay, uint64_t until)
 {
     uint64_t last = pw_clock_steady();
-    while (may_go_on(relay, until) && has_room(relay, 1)) {
-        if ((pump(relay, true, SETTLE_MS) & PW_READY_IN) != 0) {
+    while (may_go_on(relay, until)) {
+        bool room = has_room(relay);
+        unsigned ready = pump(relay, room, SETTLE_MS);
+        if (!room || (ready & PW_READY_IN) != 0) {
             last = pw_clock_steady();
         } else if (pw_clock_steady() - last >= QUIET_MS * ns_per_ms) {
             return;
@@ -500,8 +531,8 @@ take_the_rest(struct pw_relay *relay, uint64_t until)
 {
     relay->port->ops->drain(relay->port);
     while (may_go_on(relay, until)) {
-        /* Twice the room: what is left now is only what the kernels hold. */
-        unsigned ready = pump(relay, has_room(relay, 2), SHORT_PAUSE_MS);
+        /* However much it is: it is what the kernels hold, and nowhere else. */
+        unsigned ready = pump(relay, true, SHORT_PAUSE_MS);
         if ((ready & PW_READY_DRAINED) != 0 && (ready & PW_READY_IN) == 0 &&
             (relay->port->ops->wait(relay->port, PW_READY_IN, SETTLE_MS) & PW_READY_IN) ==
                 0) {
@@ -514,7 +545,7 @@ static void
 shut_input(struct pw_relay *relay)
 {
     /* Leaving a connected producer discards what is still unread of it. */
-    for (size_t i = 0; i < BACKLOG_MESSAGES / BURST && receive(relay) > 0; i++) {
+    for (size_t i = 0; i < BURSTS_AT_ONCE && receive(relay) > 0; i++) {
     }
     relay->port->ops->shut(relay->port);
     while (receive(relay) > 0 ||
@@ -548,23 +579,69 @@ give_up_oldest(struct pw_relay *relay)
     release_oldest(relay, NULL);
 }
 
+/* Passed, but the time is up. */
+static void
+keep_oldest(struct pw_relay *relay)
+{
+    judge_oldest(relay);
+    bool passed = relay->decision.verdict == PW_PASS;
+    if (passed) {
+        relay->decision.verdict = PW_QUARANTINE;
+        relay->decision.reason = PW_R_DRAIN_TIMEOUT;
+        relay->decision.enforced = true;
+    }
+    if (settle(relay) != SETTLED) {
+        give_up_oldest(relay);
+    } else if (passed) {
+        relay->counts.undelivered++;
+    }
+}
+
+/* What was written may not be there after all: take the records' word back. */
+static void
+unsay_stored(struct pw_relay *relay)
+{
+    for (size_t i = 0; i < relay->record_count; i++) {
+        struct pw_audit_record *record = &relay->records[i];
+        if (record->verdict == PW_QUARANTINE) {
+            record->verdict = PW_DROP;
+            free(record->detail);
+            record->detail = NULL;
+            relay->counts.quarantined--;
+            relay->counts.undelivered -= record->reason == PW_R_DRAIN_TIMEOUT;
+            relay->counts.lost++;
+        }
+    }
+}
+
+/* One sync for many: each alone would take longer than a service manager waits. */
+static void
+keep_some(struct pw_relay *relay)
+{
+    relay->keeping = true;
+    relay->now = pw_clock_wall();
+    /* Room for two, and add_record does not hand over what is not durable yet. */
+    while (relay->queue.count > 0 && relay->record_count < BURST - 2) {
+        keep_oldest(relay);
+    }
+    relay->keeping = false;
+    struct pw_why why = {0};
+    if (pw_store_sync(relay->options.store, &why) != PW_E_OK) {
+        pw_log(PW_LOG_ERROR, "channel %s: quarantine: %s", relay->options.name, why.text);
+        unsay_stored(relay);
+    }
+    for (; relay->kept > 0; relay->kept--) {
+        relay->port->ops->release(relay->port, &relay->burst[relay->kept - 1]);
+    }
+    flush_records(relay);
+}
+
 static void
 keep_backlog(struct pw_relay *relay)
 {
+    flush_records(relay);
     while (relay->queue.count > 0) {
-        relay->now = pw_clock_wall();
-        judge_oldest(relay);
-        bool passed = relay->decision.verdict == PW_PASS;
-        if (passed) {
-            relay->decision.verdict = PW_QUARANTINE;
-            relay->decision.reason = PW_R_DRAIN_TIMEOUT;
-            relay->decision.enforced = true;
-        }
-        if (settle(relay) != SETTLED) {
-            give_up_oldest(relay);
-        } else if (passed) {
-            relay->counts.undelivered++;
-        }
+        keep_some(relay);
     }
 }
 
