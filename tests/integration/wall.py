@@ -122,7 +122,8 @@ class Wall:
         """Every audit line; each must be whole."""
         if not self.log.exists():
             return []
-        return [json.loads(line) for line in self.log.read_bytes().splitlines()]
+        whole = self.log.read_bytes().rpartition(b"\n")[0]  # a line may be under way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def frames(self, verdict=None):
         found = [line for line in self.lines() if line["event"] == "frame"]
