@@ -376,6 +376,7 @@ pw_decision_detail(const struct pw_decision *decision, const struct pw_pipeline 
                    struct pw_buf *out)
 {
     struct pw_json json = pw_json_over(out);
+    json.comma = out->len > 0;
     pw_json_object(&json, "rule");
     pw_json_str(&json, "id", pw_reason_code(decision->reason));
     pw_json_str(&json, "set", pw_policy_name(pipe->options.policy));

@@ -92,8 +92,9 @@ void pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, s
                        uint64_t now_ns, struct pw_decision *out);
 
 /*
- * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry,
- * into `out` (no braces around). Errors: PW_E_NOMEM, PW_E_LIMIT.
+ * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry
+ * (no braces around), into `out`; behind a comma when something is there already. Errors:
+ * PW_E_NOMEM, PW_E_LIMIT.
  */
 PW_CHECK_RESULT enum pw_err pw_decision_detail(const struct pw_decision *decision,
                                                const struct pw_pipeline *pipe,

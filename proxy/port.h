@@ -45,6 +45,12 @@ struct pw_port_ops {
     bool (*send)(struct pw_port *port, struct pw_message *message,
                  const struct pw_edit *edit);
 
+    /*
+     * Where a message came from, such as "10.0.0.7"; NULL when the transport cannot tell.
+     * Good until the message is sent or released.
+     */
+    const char *(*source)(const struct pw_message *message);
+
     /* Give a message up that will not be sent. */
     void (*release)(struct pw_port *port, struct pw_message *message);
 

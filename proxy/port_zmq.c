@@ -402,6 +402,15 @@ struct holder {
     atomic_bool made; /* libzmq's own ordering is hidden from thread sanitizers */
 };
 
+static const char *
+port_source(const struct pw_message *message)
+{
+    struct slot *slot = message->own;
+    /* ipc has an empty one. */
+    const char *address = zmq_msg_gets(&slot->msgs[0], "Peer-Address");
+    return address != NULL && address[0] != '\0' ? address : NULL;
+}
+
 static void
 drop_holder(void *data, void *arg)
 {
@@ -712,6 +721,7 @@ port_close(struct pw_port **port, int linger_ms)
 static const struct pw_port_ops ops = {
     .receive = port_receive,
     .send = port_send,
+    .source = port_source,
     .release = port_release,
     .wait = port_wait,
     .drain = port_drain,

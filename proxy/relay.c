@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/hex.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 
@@ -49,7 +50,8 @@ struct pw_relay {
     bool judged;  /* `decision` is about the oldest message */
     bool keeping; /* at the end: `burst` has what is stored, but not durably yet */
     size_t kept;  /* so many */
-    bool refused; /* the transport said ready, and then took or gave nothing */
+    char name[PW_STORE_ID]; /* SHA-256 of the oldest message once it was refused, or "" */
+    bool refused;           /* the transport said ready, and then took or gave nothing */
     int store_pause_ms;
     struct pw_relay_counts counts;
     struct pw_decision decision;
@@ -135,21 +137,25 @@ static void
 record_decision(struct pw_relay *relay, size_t frames, char *detail)
 {
     const struct pw_decision *decision = &relay->decision;
-    add_record(relay, (struct pw_audit_record){
-                          .event = PW_EVENT_FRAME,
-                          .verdict = (uint8_t)decision->verdict,
-                          .enforced = decision->enforced,
-                          .scanned = decision->scanned,
-                          .proto = decision->proto,
-                          .reason = (uint8_t)decision->reason,
-                          .frames = (uint16_t)(frames < UINT16_MAX ? frames : UINT16_MAX),
-                          .ops = decision->ops,
-                          .depth = decision->depth,
-                          .memo = decision->memo,
-                          .bytes = decision->bytes,
-                          .sig = decision->sig,
-                          .detail = detail,
-                      });
+    struct pw_audit_record record = {
+        .event = PW_EVENT_FRAME,
+        .verdict = (uint8_t)decision->verdict,
+        .enforced = decision->enforced,
+        .scanned = decision->scanned,
+        .proto = decision->proto,
+        .reason = (uint8_t)decision->reason,
+        .frames = (uint16_t)(frames < UINT16_MAX ? frames : UINT16_MAX),
+        .ops = decision->ops,
+        .depth = decision->depth,
+        .memo = decision->memo,
+        .bytes = decision->bytes,
+        .sig = decision->sig,
+        .detail = detail,
+    };
+    record.hashed =
+        pw_hex_decode(pw_span_str(relay->name), record.sha256, sizeof record.sha256);
+    relay->name[0] = '\0';
+    add_record(relay, record);
 }
 
 static void
@@ -196,9 +202,26 @@ finish(struct pw_relay *relay, size_t bytes, size_t frames, char *detail)
 static bool
 write_detail(struct pw_relay *relay, struct pw_buf *detail)
 {
+    const struct pw_message *message = queue_oldest(&relay->queue);
+    const char *source = relay->port->ops->source(message);
     *detail = (struct pw_buf){.limit = DETAIL_LIMIT};
-    return pw_decision_detail(&relay->decision, relay->options.pipe, detail) == PW_E_OK &&
+    struct pw_json json = pw_json_over(detail);
+    if (source != NULL) {
+        pw_json_str(&json, "src", source);
+    }
+    return json.err == PW_E_OK &&
+           pw_decision_detail(&relay->decision, relay->options.pipe, detail) == PW_E_OK &&
            pw_buf_reserve(detail, Q_MEMBER) == PW_E_OK;
+}
+
+/* The audit line names what was refused, also when nobody keeps it. */
+static void
+name_oldest(struct pw_relay *relay)
+{
+    const struct pw_message *message = queue_oldest(&relay->queue);
+    if (relay->name[0] == '\0') { /* not when it only waited for the output */
+        pw_store_name(message->frames, message->count, relay->name);
+    }
 }
 
 static char *
@@ -216,8 +239,11 @@ forward(struct pw_relay *relay)
     struct pw_message *message = queue_oldest(&relay->queue);
     const struct pw_decision *decision = &relay->decision;
     PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
-    if (decision->reason != PW_R_NONE && !write_detail(relay, &detail)) {
-        return WANTS_STORE;
+    if (decision->reason != PW_R_NONE) {
+        if (!write_detail(relay, &detail)) {
+            return WANTS_STORE;
+        }
+        name_oldest(relay);
     }
     size_t bytes = message->bytes;
     size_t frames = message->count;
@@ -253,6 +279,7 @@ drop(struct pw_relay *relay)
         return WANTS_STORE;
     }
     relay->counts.dropped++;
+    name_oldest(relay);
     release_oldest(relay, detail_text(&detail));
     return SETTLED;
 }
@@ -325,6 +352,7 @@ hold(struct pw_relay *relay)
         pw_log(PW_LOG_INFO, "channel %s: the quarantine works again", relay->options.name);
     }
     write_stored(&detail, &stored);
+    memcpy(relay->name, stored.object, sizeof relay->name);
     relay->counts.quarantined++;
     release_oldest(relay, detail_text(&detail));
     return SETTLED;

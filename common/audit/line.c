@@ -168,6 +168,13 @@ put_message(struct pen *pen, const struct pw_audit_record *record)
     put_uint(pen, record->frames);
     PUT(pen, ",\"bytes\":");
     put_uint(pen, record->bytes);
+    if (record->hashed) {
+        char name[2 * sizeof record->sha256 + 1];
+        pw_hex_encode((struct pw_span){record->sha256, sizeof record->sha256}, name);
+        PUT(pen, ",\"sha256\":\"");
+        put_word(pen, name);
+        PUT(pen, "\"");
+    }
     PUT(pen, "}");
 }
 

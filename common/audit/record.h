@@ -41,6 +41,8 @@ struct pw_audit_record {
     uint32_t memo;
     uint32_t dur_ns; /* examined for so long; 0 when not measured */
     uint64_t bytes;
+    bool hashed; /* sha256 is the message's name (common/quarantine) */
+    uint8_t sha256[32];
     struct pw_sig_result sig;
     char *detail; /* malloc'd, or NULL: more JSON members without braces, "\"finds\":[…]" */
 };

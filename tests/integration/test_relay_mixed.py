@@ -100,6 +100,8 @@ def test_a_hundred_thousand_mixed_messages(tmp_path, sockets):
     refused = [line for line in wall.frames() if line["verdict"] != "pass"]
     assert collections.Counter(line["q"]["id"] for line in refused) == expected
     assert len({line["q"]["entry"] for line in refused}) == len(hostile)
+    assert all(line["msg"]["sha256"] == line["q"]["id"] for line in refused)
+    assert {line["src"] for line in refused} == {"127.0.0.1"}
     passed = sum(line.get("passed", 0) for line in wall.lines() if line["event"] == "summary")
     assert len(wall.frames("pass")) + passed == forwarded + 1
     for name in expected:
@@ -117,6 +119,7 @@ def test_a_dropping_channel_keeps_nothing_but_the_line(tmp_path, sockets):
         push.send(END)
         assert pull.recv() == END
     assert wall.counts("jobs")["dropped"] == len(wall.frames("drop")) == len(HOSTILE)
+    assert len({line["msg"]["sha256"] for line in wall.frames("drop")}) == len(HOSTILE)
     assert wall.held() == []
 
 

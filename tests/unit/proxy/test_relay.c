@@ -127,9 +127,17 @@ script_close(struct pw_port **port, int linger_ms)
     return true;
 }
 
+static const char *
+script_source(const struct pw_message *message)
+{
+    (void)message;
+    return "10.0.0.7";
+}
+
 static const struct pw_port_ops script_ops = {
     .receive = script_receive,
     .send = script_send,
+    .source = script_source,
     .release = script_release,
     .wait = script_wait,
     .drain = script_nothing,
