@@ -122,8 +122,10 @@ class Wall:
         """Every audit line; each must be whole."""
         if not self.log.exists():
             return []
-        whole = self.log.read_bytes().rpartition(b"\n")[0]  # a line may be under way
-        return [json.loads(line) for line in whole.splitlines()]
+        text = self.log.read_bytes()
+        if self.process.poll() is None:
+            text = text.rpartition(b"\n")[0]  # a line may be under way
+        return [json.loads(line) for line in text.splitlines()]
 
     def frames(self, verdict=None):
         found = [line for line in self.lines() if line["event"] == "frame"]
