@@ -242,8 +242,9 @@ a_drain_ends_when_producers_have_gone_and_keeps_what_they_sent(void **state)
 {
     struct bench *bench = *state;
     enum { COUNT = 200 };
+    const struct pw_span frame = BYTES("message");
     for (size_t i = 0; i < COUNT; i++) {
-        produce(bench, &(struct pw_span)BYTES("message"), 1);
+        produce(bench, &frame, 1);
     }
     struct pw_message first = receive_one(bench);
     bench->port->ops->release(bench->port, &first);
