@@ -825,12 +825,14 @@ static enum pw_err
 note_input(struct port_zmq *self, const struct pw_endpoint *endpoint, size_t from,
            struct pw_why *why)
 {
-    const char *text = (const char *)self->in_names.bytes + (from == 0 ? 0 : from + 1);
-    char *copy = strdup(text);
-    if (copy == NULL) {
-        return pw_fail(why, PW_E_NOMEM, "%s: out of memory", text);
+    const char *names = (const char *)self->in_names.bytes;
+    struct address *input = &self->inputs[self->input_count];
+    input->bind = endpoint->bind;
+    input->text = names == NULL ? NULL : strdup(names + (from == 0 ? 0 : from + 1));
+    if (input->text == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "%s: out of memory", endpoint->address);
     }
-    self->inputs[self->input_count++] = (struct address){endpoint->bind, copy};
+    self->input_count++;
     return PW_E_OK;
 }
 
