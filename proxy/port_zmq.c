@@ -218,7 +218,6 @@ next_event(struct port_zmq *self, uint16_t *event, int *fd)
         struct pw_span address = {zmq_msg_data(&msg), zmq_msg_size(&msg)};
         if (self->probing && pw_span_equal(address, pw_span_str(self->probe))) {
             self->probing = false;
-            zmq_disconnect(self->pull, self->probe);
         }
     }
     zmq_msg_close(&msg);
@@ -266,6 +265,13 @@ conn_stop(struct conn *conn, bool force)
     shutdown(fd, SHUT_WR); /* fails only when the connection is gone */
 }
 
+static void
+name_probe(struct port_zmq *self, unsigned number)
+{
+    snprintf(self->probe, sizeof self->probe, "ipc://@picklewall-probe-%d-%p-%u",
+             (int)getpid(), (void *)self, number);
+}
+
 /*
  * Ask libzmq's thread for a sign that it has done what we told it before: it reports when
  * an address refuses us, and nobody listens at this one.
@@ -273,11 +279,40 @@ conn_stop(struct conn *conn, bool force)
 static void
 probe(struct port_zmq *self, uint64_t now)
 {
-    snprintf(self->probe, sizeof self->probe, "ipc://@picklewall-probe-%d-%p-%u",
-             (int)getpid(), (void *)self, self->probes++);
+    name_probe(self, self->probes++);
     self->probing = true;
     self->widen_at = now + probe_patience_ns;
     zmq_connect(self->pull, self->probe); /* if it fails, the time passes instead */
+}
+
+/* Not before the last change of the mark: a connection that we leave is one that ends. */
+static void
+end_probes(struct port_zmq *self)
+{
+    self->probing = false;
+    while (self->probes > 0) {
+        name_probe(self, --self->probes);
+        zmq_disconnect(self->pull, self->probe);
+    }
+}
+
+/*
+ * libzmq 4.3 tells a changed mark also to the other half of a connection that has ended,
+ * and crashes when its thread has freed that already and we have not heard so. We agree to
+ * an end by receiving, so: receive nothing, wait until the thread has caught up, then heed
+ * what it has sent us. False when it does not answer.
+ */
+static bool
+forget_the_ended(struct port_zmq *self, uint64_t now)
+{
+    zmq_pollitem_t item = {.socket = self->watch, .events = ZMQ_POLLIN};
+    probe(self, now);
+    while (self->probing && zmq_poll(&item, 1, (long)(probe_patience_ns / ns_per_ms)) > 0) {
+        read_events(self);
+    }
+    /* There is no such endpoint; that is found out after all commands have been heeded. */
+    zmq_disconnect(self->pull, "inproc://picklewall-none");
+    return !self->probing;
 }
 
 /*
@@ -294,6 +329,11 @@ widen(struct port_zmq *self, uint64_t now)
         return false;
     }
     if (self->hwm >= WIDE) {
+        end_probes(self);
+        return true;
+    }
+    if (!forget_the_ended(self, now)) {
+        self->hwm = WIDE; /* it stays as it is: to lose a few is better than to crash */
         return true;
     }
     self->hwm *= 2;
