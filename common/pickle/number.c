@@ -84,8 +84,7 @@ is_exponent(struct pw_span text)
     text = skip(text, 1);
     bool sign = text.len > 0 && (text.ptr[0] == '+' || text.ptr[0] == '-');
     text = skip(text, sign ? 1 : 0);
-    /* Four digits cannot overflow to where the implementations part ways by much; a value
-     * past the largest float is inf in one and an error in the other, so bound it. */
+    /* Three digits are what repr() writes at most. */
     return text.len > 0 && text.len <= 3 && digit_run(text) == text.len;
 }
 

@@ -275,7 +275,7 @@ a_cut_stream_does_what_stands_before_the_cut(void **state)
                          PW_E_OK);
         assert_int_equal(report.kind, PW_KIND_BROKEN);
         assert_true(report.find_count > 0);
-        assert_int_equal(report.import_count, len < 2 ? 1 : len < 21 ? 1 : 2);
+        assert_int_equal(report.import_count, len < 21 ? 1 : 2);
     }
     pw_scan_free(&scan);
 }
@@ -353,11 +353,10 @@ static void
 nesting_is_counted_through_tuples_lists_and_states(void **state)
 {
     (void)state;
-    static const char *const nests[] = {"\x85", "\x85", "\x91"};
     struct pw_scan *scan = pw_scan_new();
     for (size_t deep = 49; deep <= 51; deep++) {
         uint8_t bytes[128] = ")";
-        memset(bytes + 1, nests[0][0], deep - 1);
+        memset(bytes + 1, 0x85, deep - 1); /* TUPLE1 */
         bytes[deep] = '.';
         struct pw_report report;
         assert_int_equal(
