@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks both sides: what the scanner says of streams, and what the CPythons of this machine do."""
+
+import collections
+import glob
+import json
+import os
+import re
+import struct
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+JUDGE = os.environ.get("PW_ORACLE_JUDGE") or os.path.join(
+    HERE, "..", "..", "build", "dev", "tests", "oracle", "oracle_judge")
+WAYS = ("loads", "file", "peek", "python")
+# The names are unknown here: made at run time, or kept in the consumer's registry.
+NAMELESS = ("import.unresolved", "extension.denied")
+
+
+def pythons():
+    """Every CPython of this machine, by its path."""
+    found = glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python"))
+    return ["/usr/bin/python3"] + sorted(found, key=lambda path: version_in(path))
+
+
+def version_in(path):
+    return tuple(int(part) for part in re.search(r"/(\d+\.\d+\.\d+)/", path).group(1).split("."))
+
+
+def judge(streams):
+    """The report of each stream."""
+    data = b"".join(struct.pack("<I", len(stream)) + stream for stream in streams)
+    result = subprocess.run([JUDGE], input=data, capture_output=True, timeout=200)
+    assert result.returncode == 0, result.stderr
+    reports = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(reports) == len(streams)
+    return reports
+
+
+def ask(python, streams, options=None):
+    """What the unpicklers of `python` do with each stream: see unpickle.py."""
+    options = options or [{}] * len(streams)
+    lines = "".join(json.dumps(dict(option, hex=stream.hex())) + "\n" for stream, option in zip(streams, options))
+    result = subprocess.run([python, os.path.join(HERE, "unpickle.py")], input=lines.encode(),
+                            capture_output=True, timeout=250)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    # Too few: this interpreter died of the stream behind the last answer.
+    assert len(answers) == len(streams), (streams[len(answers)][:200], result.stderr[-500:])
+    return answers
+
+
+def codes(report):
+    return [find["code"] for find in report["finds"]]
+
+
+def names(report):
+    return [[i["mod"], i["name"]] for i in report["imports"]]
+
+
+def first_part(digits):
+    return bytes.fromhex(digits).split(b".")[0].hex()
+
+
+def looked_up(report):
+    """What find_class asks the renamed module for: from protocol 4 on, names are walked."""
+    return [[i["as"][0], i["as"][1] if i["proto"] < 4 else first_part(i["as"][1])] for i in report["imports"]]
+
+
+def is_prefix(some, whole):
+    return some == whole[: len(some)]
+
+
+def unforeseen(some, report):
+    """Names that the report should have and has not."""
+    found = collections.Counter(codes(report))
+    foreseen = names(report)
+    strange = [name for name in some if name not in foreseen]
+    known = [name for name in some if name in foreseen]
+    allowed = sum(found[code] for code in NAMELESS)
+    return strange if len(strange) > allowed else [] if is_prefix(known, foreseen) else known
+
+
+def complaint(report, way, answer):
+    """What is wrong with the report in the light of what an unpickler did; None: nothing."""
+    found = set(codes(report))
+    if any(code.startswith("limit.") for code in found) and report["kind"] == "broken":
+        return None  # refused before the end, for what it would cost
+    # C before 3.13.15 skips bytes of a file at a broken frame: nothing can be foreseen then.
+    if way in ("file", "peek") and any(code.startswith("frame.") for code in found):
+        return None
+    if answer["names"] is not None and unforeseen(answer["names"], report):
+        return "resolves what the report has not"
+    if answer["finished"] and not found and answer["names"] not in (None, names(report)):
+        return "the report foresees more than happens"
+    # Lib/pickle.py asks for what is left of a PERSID that is cut off.
+    if answer["asked"] and not found & {"persistent_id.denied", "pickle.truncated"}:
+        return "persistent_load"
+    if answer["buffers"] and "buffer.denied" not in found:
+        return "buffers"
+    if way == "python" and answer["finished"] and not found and answer["tell"] != report["consumed"]:
+        return "ends elsewhere"
+    return None
+
+
+def both_finish(answers):
+    return answers["loads"]["finished"] and answers["python"]["finished"]
+
+
+def complaints(report, answers):
+    """All that is wrong, by the way of loading."""
+    wrong = {way: complaint(report, way, answers[way]) for way in WAYS}
+    if both_finish(answers) and report["kind"] != "pickle":
+        wrong["kind"] = "both finish, and it is no pickle"
+    return {way: words for way, words in wrong.items() if words}
