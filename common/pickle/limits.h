@@ -14,6 +14,14 @@ struct pw_limits {
     uint32_t max_depth; /* containers inside containers */
     uint32_t max_memo;  /* memo entries */
     uint32_t max_ratio; /* unfolded bytes per compressed byte */
+
+    /* What the consumer would spend; cost.c counts it. */
+    uint32_t max_unfold;     /* values that a walk meets, beyond 100 for each opcode */
+    uint32_t max_work;       /* steps of hashing and calls, beyond 16 for each byte */
+    uint32_t max_key_depth;  /* containers inside a value that is hashed */
+    uint32_t max_collisions; /* keys with one hash in one container */
+    uint32_t max_int_bytes;  /* of one integer */
+    uint64_t max_heap;       /* bytes of memory, estimated */
 };
 
 /* The defaults of a policy that sets none. */

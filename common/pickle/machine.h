@@ -54,6 +54,9 @@ struct pw_scan {
     struct pw_limits limits;
     enum pw_err err; /* latched: PW_E_NOMEM */
 
+    struct pw_scan *nested; /* for pickles inside constants; NULL until there is one */
+    uint32_t nesting;       /* how many scanners this one is inside of */
+
     PW_ARRAY(struct pw_value) stack;
     uint32_t stack_room;      /* values it may hold before something must be asked */
     uint32_t plain_from;      /* from this height on the stack holds constants only */

@@ -109,7 +109,7 @@ struct pw_report {
     const struct pw_find *finds; /* in order of offset; of each door the first ones only: */
     size_t find_count;
     size_t unkept[PW_DOOR_COUNT]; /* findings left out, by the door that would waive them */
-    const struct pw_scan *scan;
+    struct pw_scan *scan;
     struct pw_span frame; /* the bytes that were scanned */
 };
 

@@ -15,6 +15,7 @@ void
 pw_scan_free(struct pw_scan **scan)
 {
     if (*scan != NULL) {
+        pw_scan_free(&(*scan)->nested);
         pw_machine_clear(*scan);
     }
     free(*scan);
@@ -154,4 +155,22 @@ pw_scan_frame(struct pw_scan *scan, struct pw_span frame, const struct pw_limits
     };
     memcpy(out->unkept, scan->unkept, sizeof out->unkept);
     return scan->err;
+}
+
+enum pw_err
+pw_scan_nested(const struct pw_report *outer, struct pw_span bytes, struct pw_report *out)
+{
+    struct pw_scan *scan = outer->scan;
+    *out = (struct pw_report){0};
+    if (scan->nesting + 1 >= PW_SCAN_NESTING) {
+        return PW_E_LIMIT;
+    }
+    if (scan->nested == NULL) {
+        scan->nested = pw_scan_new();
+        if (scan->nested == NULL) {
+            return PW_E_NOMEM;
+        }
+        scan->nested->nesting = scan->nesting + 1;
+    }
+    return pw_scan_frame(scan->nested, bytes, &scan->limits, out);
 }

@@ -25,4 +25,14 @@ PW_CHECK_RESULT enum pw_err pw_scan_frame(struct pw_scan *scan, struct pw_span f
                                           const struct pw_limits *limits,
                                           struct pw_report *out);
 
+/*
+ * Scan a pickle that stands in a constant of `outer`, by the same limits, with a scanner
+ * that the outer one owns. `out` is good until the next call for the same report, or the
+ * next scan. PW_E_LIMIT: pickles in pickles, PW_SCAN_NESTING deep; nothing was scanned.
+ */
+PW_CHECK_RESULT enum pw_err pw_scan_nested(const struct pw_report *outer,
+                                           struct pw_span bytes, struct pw_report *out);
+
+enum { PW_SCAN_NESTING = 4 };
+
 #endif

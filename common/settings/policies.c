@@ -219,6 +219,12 @@ raise_limits(struct pw_limits *limits, const struct pw_limits *to)
     raise_u32(&limits->max_depth, to->max_depth);
     raise_u32(&limits->max_memo, to->max_memo);
     raise_u32(&limits->max_ratio, to->max_ratio);
+    raise_u32(&limits->max_unfold, to->max_unfold);
+    raise_u32(&limits->max_work, to->max_work);
+    raise_u32(&limits->max_key_depth, to->max_key_depth);
+    raise_u32(&limits->max_collisions, to->max_collisions);
+    raise_u32(&limits->max_int_bytes, to->max_int_bytes);
+    limits->max_heap = limits->max_heap < to->max_heap ? to->max_heap : limits->max_heap;
 }
 
 static enum pw_err
