@@ -27,6 +27,16 @@ def version_in(path):
     return tuple(int(part) for part in re.search(r"/(\d+\.\d+\.\d+)/", path).group(1).split("."))
 
 
+def version(python):
+    """(3, 11, 2), as the interpreter says it."""
+    words = "import sys; print(*sys.version_info[:3])"
+    return tuple(map(int, subprocess.run([python, "-c", words], capture_output=True, timeout=60).stdout.split()))
+
+
+def as_hex(text):
+    return (text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")).hex()
+
+
 def judge(streams):
     """The report of each stream."""
     data = b"".join(struct.pack("<I", len(stream)) + stream for stream in streams)

@@ -17,12 +17,14 @@ Everything that is resolved is inert, whatever its name. The module "stub" has s
 """
 
 import builtins
+import codecs
 import copyreg
 import io
 import json
 import pickle
 import resource
 import sys
+import types
 
 import _pickle
 
@@ -113,16 +115,19 @@ class SubStr(str):
     pass
 
 
+# What the names of the module "stub" make, anew for each import.
 SPECIAL = {
-    "text": "os", "list": [], "dict": {}, "number": 7, "none": None, "Noting": Noting, "NotingList": NotingList,
-    "AppendOnly": AppendOnly, "AddOnly": AddOnly, "NoSetState": NoSetState, "SubSet": SubSet, "SubStr": SubStr,
-    "first": lambda *args: args[0], "last": lambda *args: args[-1],
+    "text": lambda: "os", "list": lambda: [], "dict": lambda: {}, "set": lambda: set(), "number": lambda: 7,
+    "first": lambda: lambda *args: args[0], "last": lambda: lambda *args: args[-1],
+    "module": lambda: types.ModuleType("made"), "Noting": lambda: type("Made", (Noting,), {}),
+    "NotingList": lambda: NotingList, "AppendOnly": lambda: AppendOnly, "AddOnly": lambda: AddOnly,
+    "NoSetState": lambda: NoSetState, "SubSet": lambda: SubSet, "SubStr": lambda: SubStr,
 }
 
 
 def resolve(module, name):
     if module == "stub" and name in SPECIAL:
-        return type(SPECIAL[name])() if isinstance(SPECIAL[name], (list, dict)) else SPECIAL[name]
+        return SPECIAL[name]()
     return Meta("Resolved", (Stub,), {})
 
 
@@ -221,6 +226,7 @@ def load_memory(stream, options, answer):
     keywords = {"encoding": options.get("encoding", "ASCII")}
     if options.get("hooks", True) and sys.version_info >= (3, 8):
         keywords["buffers"] = answer.give_buffers()
+    codecs.lookup(keywords["encoding"] if keywords["encoding"] != "bytes" else "ASCII")  # imports
     modules = dict(sys.modules)
     real_import = builtins.__import__
 
