@@ -25,6 +25,7 @@ import pickle
 import resource
 import sys
 import types
+import warnings
 
 import _pickle
 
@@ -274,6 +275,7 @@ def ask(way, stream, options):
 
 def main():
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+    warnings.simplefilter("ignore")  # to show one, files are opened
     if sys.version_info >= (3, 8):
         sys.addaudithook(audit)
     for code, (module, name) in EXTENSIONS.items():
