@@ -84,10 +84,14 @@ found(void *arg, const struct pw_find *find)
                   pw_reason_level(find->reason) > pw_reason_level(out->reason);
     out->reason = graver ? find->reason : out->reason;
     out->finds_total++;
-    struct pw_decision_find *slot = find_slot(out, graver);
+    const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
+    enum pw_level level = pw_danger_level(find->reason, danger);
+    struct pw_decision_find *slot = find_slot(out, graver || level > out->level);
+    out->level = level > out->level ? level : out->level;
     if (slot == NULL) {
         return;
     }
+    slot->danger = danger;
     slot->reason = find->reason;
     slot->frame = (uint16_t)passage->frame;
     slot->off = find->off;
@@ -367,6 +371,10 @@ write_find(struct pw_json *json, const struct pw_decision_find *find)
         struct pw_span name = {(const uint8_t *)find->name, find->name_len};
         pw_json_bytes(json, "mod", mod, PW_NAME_MAX);
         pw_json_bytes(json, "name", name, PW_NAME_MAX);
+    }
+    pw_json_str(json, "level", pw_level_text(pw_danger_level(find->reason, find->danger)));
+    if (find->danger != NULL) {
+        pw_json_str(json, "note", find->danger->note);
     }
     pw_json_end_object(json);
 }

@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/cursor.h"
 #include "common/base/reason.h"
+#include "common/policy/dangerous.h"
 #include "common/policy/frame_rules.h"
 #include "common/policy/policy.h"
 #include "common/policy/verdict.h"
@@ -53,7 +54,8 @@ struct pw_decision_find {
     enum pw_reason reason;
     uint16_t frame;
     uint64_t off;
-    const char *op;   /* static; NULL when no opcode is to blame */
+    const char *op;                 /* static; NULL when no opcode is to blame */
+    const struct pw_danger *danger; /* what is known of the name; NULL when nothing is */
     uint16_t mod_len; /* of the name itself; at most PW_NAME_MAX bytes are kept */
     uint16_t name_len;
     char mod[PW_NAME_MAX];
@@ -66,6 +68,7 @@ struct pw_decision {
     bool edited;   /* `edit` means something */
     bool scanned;
     enum pw_reason reason; /* of the first finding; NONE on a clean pass */
+    enum pw_level level;   /* the highest of all findings, by their reasons and names */
     uint8_t proto;
     uint32_t ops;
     uint32_t depth;

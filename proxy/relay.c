@@ -144,6 +144,7 @@ record_decision(struct pw_relay *relay, size_t frames, char *detail)
         .scanned = decision->scanned,
         .proto = decision->proto,
         .reason = (uint8_t)decision->reason,
+        .level = (uint8_t)decision->level,
         .frames = (uint16_t)(frames < UINT16_MAX ? frames : UINT16_MAX),
         .ops = decision->ops,
         .depth = decision->depth,

@@ -126,6 +126,7 @@ put_head(struct pen *pen, const struct pw_audit_record *record,
     unsigned event = record->event < PW_COUNT(events) ? record->event : PW_EVENT_ERROR;
     enum pw_level level = pw_reason_level(record->reason);
     level = level > events[event].level ? level : events[event].level;
+    level = level > record->level ? level : (enum pw_level)record->level;
     put(pen, events[event].opening.ptr, events[event].opening.len);
     put(pen, extra->id, strnlen(extra->id, 26));
     PUT(pen, "\",\"seq\":");

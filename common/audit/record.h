@@ -35,6 +35,7 @@ struct pw_audit_record {
     bool scanned;    /* proto, ops, depth, memo mean something */
     uint8_t proto;
     uint8_t reason; /* enum pw_reason; NONE on a clean pass */
+    uint8_t level;  /* enum pw_level, when a finding is graver than its reason; or 0 */
     uint16_t frames;
     uint32_t ops; /* sums over the frames of the message; depth the greatest */
     uint32_t depth;

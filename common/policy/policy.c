@@ -370,6 +370,42 @@ pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_s
     return permits(find(policy, mod, name), use);
 }
 
+/* Some argument must be one literal or name of a few; none at all leaves no choice. */
+static bool
+is_pinned(const struct pw_shape *shape)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        const struct pw_shape_arg *arg = &shape->arg[i];
+        bool chosen = shape->repeat && i + 1 == shape->count;
+        for (size_t j = 0; j < arg->count; j++) {
+            chosen = chosen || arg->atoms[j].type == PW_ATOM_KIND;
+        }
+        if (!chosen) {
+            return true;
+        }
+    }
+    return shape->count == 0;
+}
+
+static bool
+are_open(const struct shapes *shapes)
+{
+    for (size_t i = 0; i < shapes->count; i++) {
+        if (!is_pinned(&shapes->list[i])) {
+            return true;
+        }
+    }
+    return shapes->any;
+}
+
+bool
+pw_policy_is_open(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
+{
+    const struct entry *entry = find(policy, mod, name);
+    return entry != NULL &&
+           (permits(entry, PW_USE_REF) || are_open(&entry->call) || are_open(&entry->new));
+}
+
 /*
  * An import has up to two faces: the pair as the stream spells it, and what the consumer
  * makes of it when the protocol in force is below 3. Both must be allowed (fix_imports may

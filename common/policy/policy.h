@@ -53,6 +53,13 @@ const struct pw_limits *pw_policy_limits(const struct pw_policy *policy);
 bool pw_policy_allows(const struct pw_policy *policy, struct pw_span mod,
                       struct pw_span name, enum pw_use use);
 
+/*
+ * Whether the policy lets a stream do with the exact pair as it likes: have it as a value,
+ * or call it with arguments of which no literal and no name of the entry pins one down.
+ */
+bool pw_policy_is_open(const struct pw_policy *policy, struct pw_span mod,
+                       struct pw_span name);
+
 /* Whether this import is allowed for some use: as spelled, and as a consumer renames it. */
 bool pw_policy_allows_import(const struct pw_policy *policy,
                              const struct pw_import *import);

@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "common/base/file.h"
+#include "common/policy/dangerous.h"
+#include "common/policy/shape.h"
 #include "common/settings/nearest.h"
 #include "common/settings/value.h"
 
-enum { INCLUDE_DEPTH_MAX = 16 };
+enum { INCLUDE_DEPTH_MAX = 16, WARNINGS_MAX = 8 << 20 };
 
 static const char suffix[] = ".conf";
 
@@ -28,6 +30,7 @@ struct pw_policies {
     char *const *folders;
     size_t depth; /* of includes, at the moment */
     bool placed;  /* the sentence of the failure names its place already */
+    struct pw_buf warnings;
     size_t count;
     struct draft drafts[PW_POLICIES_MAX];
 };
@@ -240,6 +243,46 @@ include(struct pw_policies *set, const char *name, struct sum *sum, struct pw_wh
     return pw_policy_include(sum->policy, base);
 }
 
+/* The danger of what this good entry alone leaves open; NULL for none. */
+static enum pw_err
+danger_of(const char *entry, const struct pw_danger **danger)
+{
+    size_t colon;
+    size_t len = pw_name_length(entry, &colon);
+    struct pw_span mod = {(const uint8_t *)entry, colon};
+    struct pw_span name = {(const uint8_t *)entry + colon + 1, len - colon - 1};
+    *danger = pw_dangerous(mod, name);
+    if (*danger == NULL) {
+        return PW_E_OK;
+    }
+    struct pw_policy *alone = pw_policy_new("");
+    enum pw_err err = alone == NULL ? PW_E_NOMEM : pw_policy_allow(alone, entry, NULL);
+    if (err == PW_E_OK && !pw_policy_is_open(alone, mod, name)) {
+        *danger = NULL;
+    }
+    pw_policy_free(&alone);
+    return err;
+}
+
+/* Take note of an entry with which a sender could do harm. */
+static enum pw_err
+warn(struct pw_policies *set, const struct draft *draft, size_t node)
+{
+    const char *entry = draft->doc->nodes[node].value;
+    const struct pw_danger *danger;
+    enum pw_err err = danger_of(entry, &danger);
+    if (err != PW_E_OK || danger == NULL) {
+        return err;
+    }
+    struct pw_why why = {0};
+    (void)pw_zpl_fail(draft->doc, node, &why,
+                      "warning: \"%.200s\" %s; remove it, or pin its arguments to names "
+                      "and texts, as in call(str,'latin1')",
+                      entry, danger->note);
+    err = pw_buf_append(&set->warnings, pw_span_str(why.text));
+    return err != PW_E_OK ? err : pw_buf_append(&set->warnings, pw_span_str("\n"));
+}
+
 static enum pw_err
 apply_line(struct pw_policies *set, const struct pw_row *row, const char *value,
            struct sum *sum, struct pw_why *why)
@@ -278,6 +321,9 @@ apply_lines(struct pw_policies *set, const struct draft *draft, struct sum *sum,
         struct pw_why inner = {0};
         enum pw_err err =
             apply_line(set, pw_schema_row(doc, at), doc->nodes[at].value, sum, &inner);
+        if (err == PW_E_OK && pw_schema_row(doc, at)->type == PW_TYPE_ENTRY) {
+            err = warn(set, draft, at);
+        }
         if (err != PW_E_OK) {
             return fail_at(set, draft, at, err, &inner, why);
         }
@@ -335,6 +381,7 @@ pw_policies_new(char *const folders[static PW_PACK_FOLDERS])
     struct pw_policies *set = calloc(1, sizeof *set);
     if (set != NULL) {
         set->folders = folders;
+        set->warnings.limit = WARNINGS_MAX;
     }
     return set;
 }
@@ -349,6 +396,7 @@ pw_policies_free(struct pw_policies **set)
         pw_policy_free(&(*set)->drafts[i].policy);
         pw_zpl_free(&(*set)->drafts[i].pack);
     }
+    pw_buf_free(&(*set)->warnings);
     free(*set);
     *set = NULL;
 }
@@ -425,6 +473,14 @@ pw_policies_build(struct pw_policies *set, struct pw_why *why)
         }
     }
     return each_pack(set, build_pack, NULL, why);
+}
+
+struct pw_buf
+pw_policies_warnings(struct pw_policies *set)
+{
+    struct pw_buf taken = set->warnings;
+    set->warnings = (struct pw_buf){.limit = WARNINGS_MAX};
+    return taken;
 }
 
 struct pw_policy **

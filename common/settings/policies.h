@@ -6,6 +6,7 @@
 #ifndef PW_COMMON_SETTINGS_POLICIES_H
 #define PW_COMMON_SETTINGS_POLICIES_H
 
+#include "common/base/buf.h"
 #include "common/settings/schema.h"
 
 enum { PW_POLICIES_MAX = 256, PW_PACK_FOLDERS = 3 };
@@ -32,6 +33,9 @@ PW_CHECK_RESULT enum pw_err pw_policies_build(struct pw_policies *set, struct pw
  */
 PW_CHECK_RESULT enum pw_err pw_policies_get(struct pw_policies *set, const char *name,
                                             struct pw_policy **out, struct pw_why *why);
+
+/* Hand over the sentences about what was built, a line each (settings.h). */
+struct pw_buf pw_policies_warnings(struct pw_policies *set);
 
 /* Hand what was built to the caller: a malloc'd array, or NULL when out of memory. */
 struct pw_policy **pw_policies_take(struct pw_policies *set, size_t *count);

@@ -66,6 +66,7 @@ pw_settings_free(struct pw_settings **settings)
     }
     free(it->channels);
     free(it->policies);
+    pw_buf_free(&it->warnings);
     free(it->file);
     free(it->state);
     free(it->keys);
@@ -276,6 +277,7 @@ build_policies(struct reader *reader, struct pw_policies *set)
     if (err != PW_E_OK) {
         return err;
     }
+    reader->settings->warnings = pw_policies_warnings(set);
     reader->settings->policies = pw_policies_take(set, &reader->settings->policy_count);
     return reader->settings->policies == NULL ? no_memory(reader) : PW_E_OK;
 }
@@ -472,6 +474,7 @@ take_packs(struct pw_settings *settings, struct pw_policies *set, struct pw_why 
     if (err != PW_E_OK) {
         return err;
     }
+    settings->warnings = pw_policies_warnings(set);
     settings->policies = pw_policies_take(set, &settings->policy_count);
     return settings->policies != NULL ? PW_E_OK : pw_fail(why, PW_E_NOMEM, "out of memory");
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/policy/frame_rules.h"
 #include "common/policy/policy.h"
@@ -66,6 +67,9 @@ struct pw_settings {
     size_t channel_count;
     struct pw_policy **policies; /* all that the file and the shipped packs define */
     size_t policy_count;
+    struct pw_buf
+        warnings;          /* a sentence "FILE:LINE: …" a line, for check-config: entries
+                              that leave a dangerous name open (common/policy/dangerous.h) */
     struct pw_zpl *source; /* the text's lines, for pw_settings_place */
     uint64_t overridden;   /* a bit for each row of settings.def that the environment set */
 };

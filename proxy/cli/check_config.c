@@ -9,7 +9,7 @@
 #include "proxy/check.h"
 #include "proxy/cli/commands.h"
 
-enum { LINE_MAX_BYTES = 64 * 1024 };
+enum { LINE_MAX_BYTES = 32 << 20 };
 
 /* The sentence begins with its file and line, as editors expect of a compiler. */
 static int
@@ -29,6 +29,31 @@ say_good(const struct pw_settings *settings)
            slash != NULL ? slash + 1 : settings->file, settings->channel_count,
            settings->channel_count == 1 ? "" : "s", pw_policy_name(first->policy),
            pw_policy_size(first->policy), settings->channel_count == 1 ? "" : " and more");
+}
+
+static void
+say_warnings(struct pw_span lines)
+{
+    struct pw_cursor cur = pw_cursor_over(lines);
+    while (cur.rest.len > 0) {
+        struct pw_span line = pw_cursor_until(&cur, '\n');
+        char text[sizeof((struct pw_why *)NULL)->text];
+        snprintf(text, sizeof text, "%.*s", (int)line.len, (const char *)line.ptr);
+        pw_command_print_plain(stderr, text);
+        fputc('\n', stderr);
+    }
+}
+
+static void
+write_warnings(struct pw_json *json, struct pw_span lines)
+{
+    struct pw_cursor cur = pw_cursor_over(lines);
+    pw_json_array(json, "warnings");
+    while (cur.rest.len > 0) {
+        struct pw_span line = pw_cursor_until(&cur, '\n');
+        pw_json_bytes(json, NULL, line, line.len);
+    }
+    pw_json_end_array(json);
 }
 
 static void
@@ -57,6 +82,7 @@ print_json(const char *file, const struct pw_settings *settings, const struct pw
             write_channel(&json, &settings->channels[i]);
         }
         pw_json_end_array(&json);
+        write_warnings(&json, pw_buf_span(&settings->warnings));
     }
     pw_json_end_object(&json);
     pw_json_newline(&json);
@@ -82,6 +108,7 @@ check(const char *file, bool as_json)
     if (settings == NULL) {
         return say_wrong(&why);
     }
+    say_warnings(pw_buf_span(&settings->warnings));
     if (isatty(STDOUT_FILENO)) {
         say_good(settings);
     }

@@ -161,6 +161,32 @@ pw_print_name(FILE *out, const json_t *find)
 }
 
 void
+pw_print_note(FILE *out, const json_t *find)
+{
+    struct pw_span note = pw_json_text(find, "note");
+    if (note.len > 0) {
+        fputs("  ", out);
+        pw_print_text(out, note);
+    }
+}
+
+/* The finding that matters most: the first of the highest level. */
+static const json_t *
+gravest(const json_t *finds)
+{
+    static const char *const levels[] = {"critical", "high", "medium", "low"};
+    for (size_t level = 0; level < PW_COUNT(levels); level++) {
+        for (size_t i = 0; i < json_array_size(finds); i++) {
+            const json_t *find = json_array_get(finds, i);
+            if (pw_span_equal(pw_json_text(find, "level"), pw_span_str(levels[level]))) {
+                return find;
+            }
+        }
+    }
+    return json_array_get(finds, 0);
+}
+
+void
 pw_print_reason(FILE *out, const json_t *object)
 {
     struct pw_span words = pw_json_text(object, "reason_text");
@@ -168,9 +194,10 @@ pw_print_reason(FILE *out, const json_t *object)
         words = pw_json_text(object, "reason");
     }
     pw_print_text(out, words);
-    const json_t *find = json_array_get(json_object_get(object, "finds"), 0);
+    const json_t *find = gravest(json_object_get(object, "finds"));
     if (pw_json_text(find, "mod").len + pw_json_text(find, "name").len > 0) {
         fputs(words.len > 0 ? ": " : "", out);
         (void)pw_print_name(out, find);
     }
+    pw_print_note(out, find);
 }

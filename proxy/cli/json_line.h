@@ -34,8 +34,13 @@ struct pw_span pw_json_text(const json_t *object, const char *key);
 /* The number at `key`, 0 when there is none. */
 long long pw_json_number(const json_t *object, const char *key);
 
-/* "reason_text: module:name" of the first finding, as far as they are there. */
+/* "reason_text: module:name  what it does" of the gravest finding, as far as they are
+ * there.
+ */
 void pw_print_reason(FILE *out, const json_t *object);
+
+/* "  runs a program", when the finding says what its name is known to do. */
+void pw_print_note(FILE *out, const json_t *find);
 
 /* "module:name" of a finding; nothing when it has neither. Whether anything was printed. */
 bool pw_print_name(FILE *out, const json_t *find);

@@ -5,6 +5,7 @@
 
 #include "common/base/file.h"
 #include "common/pickle/opcode.h"
+#include "common/policy/dangerous.h"
 
 static const char default_policy[] = "python-data";
 
@@ -108,5 +109,10 @@ pw_judge_write_find(struct pw_json *json, const struct pw_find *find)
     if (find->mod.len > 0 || find->name.len > 0) {
         pw_json_bytes(json, "mod", find->mod, find->mod.len);
         pw_json_bytes(json, "name", find->name, find->name.len);
+    }
+    const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
+    pw_json_str(json, "level", pw_level_text(pw_danger_level(find->reason, danger)));
+    if (danger != NULL) {
+        pw_json_str(json, "note", danger->note);
     }
 }

@@ -48,7 +48,7 @@ PW_CHECK_RESULT enum pw_err pw_judge_bytes(struct pw_judge *judge, struct pw_spa
 /* "pickle", "broken", "opaque", "empty". */
 const char *pw_kind_text(enum pw_kind kind);
 
-/* The members of a finding: "code", "off", "op", "mod", "name". */
+/* The members of a finding: "code", "off", "op", "mod", "name", "level", "note". */
 void pw_judge_write_find(struct pw_json *json, const struct pw_find *find);
 
 #endif

@@ -182,6 +182,7 @@ print_finds(const json_t *meta)
         pw_print_text(stdout, pw_json_text(find, "code"));
         fputc(' ', stdout);
         (void)pw_print_name(stdout, find);
+        pw_print_note(stdout, find);
         fputc('\n', stdout);
     }
 }

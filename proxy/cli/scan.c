@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "common/pickle/opcode.h"
+#include "common/policy/dangerous.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/judge.h"
+#include "proxy/cli/uses.h"
 
 enum { REFUSED = 1, PROGRESS_FROM = 100 };
 
@@ -89,9 +91,13 @@ add_argument(struct paths *paths, char *path)
     return folder ? add_folder(paths, path) : add_path(paths, path);
 }
 
-static void
+static enum pw_err
 write_imports(struct pw_json *json, const struct pw_judge *judge)
 {
+    uint8_t *uses = pw_uses_of(&judge->report);
+    if (uses == NULL) {
+        return PW_E_NOMEM;
+    }
     pw_json_array(json, "imports");
     for (size_t i = 0; i < judge->report.import_count; i++) {
         const struct pw_import *import = &judge->report.imports[i];
@@ -101,9 +107,13 @@ write_imports(struct pw_json *json, const struct pw_judge *judge)
         pw_json_str(json, "op", pw_opcode_info(import->op)->name);
         pw_json_uint(json, "off", import->off);
         pw_json_bool(json, "allowed", pw_policy_allows_import(judge->policy, import));
+        pw_uses_write(json, uses[i]);
+        pw_uses_write_renamed(json, import);
         pw_json_end_object(json);
     }
     pw_json_end_array(json);
+    free(uses);
+    return json->err;
 }
 
 static enum pw_err
@@ -122,7 +132,8 @@ print_json(const struct pw_judge *judge, const char *path)
     pw_json_uint(&json, "proto", report->proto);
     pw_json_uint(&json, "ops", report->ops);
     pw_json_uint(&json, "consumed", report->consumed);
-    write_imports(&json, judge);
+    enum pw_err err = write_imports(&json, judge);
+    json.err = json.err == PW_E_OK ? err : json.err;
     pw_json_array(&json, "finds");
     for (size_t i = 0; i < judge->find_count; i++) {
         pw_json_object(&json, NULL);
@@ -167,6 +178,10 @@ print_words(const struct pw_judge *judge, const char *path)
             print_name(find->mod);
             putchar(':');
             print_name(find->name);
+        }
+        const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
+        if (danger != NULL) {
+            printf("  %s", danger->note);
         }
         putchar('\n');
     }

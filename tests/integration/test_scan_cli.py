@@ -98,8 +98,10 @@ def test_the_object_has_the_members_that_are_promised(tmp_path):
     assert report == {
         "path": str(path), "bytes": len(data), "verdict": "quarantine", "reason": "import.denied",
         "kind": "pickle", "proto": 4, "ops": len(list(pickletools.genops(data))), "consumed": len(data),
-        "imports": [{"mod": "posix", "name": "system", "op": "STACK_GLOBAL", "off": 28, "allowed": False}],
-        "finds": [{"code": "import.denied", "off": 28, "op": "STACK_GLOBAL", "mod": "posix", "name": "system"}],
+        "imports": [{"mod": "posix", "name": "system", "op": "STACK_GLOBAL", "off": 28, "allowed": False,
+                     "uses": ["call"]}],
+        "finds": [{"code": "import.denied", "off": 28, "op": "STACK_GLOBAL", "mod": "posix", "name": "system",
+                   "level": "critical", "note": "runs a program"}],
     }
 
 

@@ -199,7 +199,8 @@ the_detail_names_what_was_found(void **state)
         pw_buf_span(&text),
         BYTES("\"rule\":{\"id\":\"import.denied\",\"set\":\"test\"},\"finds\":[{\"code\":"
               "\"import.denied\",\"frame\":0,\"off\":19,\"op\":\"STACK_GLOBAL\",\"mod\":"
-              "\"posix\",\"name\":\"system\"}],\"finds_total\":1")));
+              "\"posix\",\"name\":\"system\",\"level\":\"critical\",\"note\":"
+              "\"runs a program\"}],\"finds_total\":1")));
     pw_buf_free(&text);
     finish(&f);
 }

@@ -25,7 +25,8 @@ static const char text[] = "state = \"s\"\n"
                            "        allow = \"a:B call(str,'x') items\"\n"
                            "        max_bytes = 1K\n"
                            "    base\n"
-                           "        allow = \"c:D\"\n";
+                           "        allow = \"c:D\"\n"
+                           "        allow = \"os:system\"\n";
 
 struct outcome {
     struct pw_settings *(*load)(struct pw_why *why);
