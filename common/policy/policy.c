@@ -4,33 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/pickle/compat.h"
-#include "common/policy/shape.h"
-
-/* The shapes that one use of an entry may take. */
-struct shapes {
-    bool any; /* arguments do not matter */
-    size_t count;
-    struct pw_shape *list; /* owned */
-};
-
-struct entry {
-    char *mod; /* owned; NULL: an empty slot */
-    char *name;
-    uint32_t uses; /* bit 1 << enum pw_use */
-    struct shapes call;
-    struct shapes new;
-};
-
-/* A hash table with open addressing; a power of two, at most half full. */
-struct pw_policy {
-    char *name;
-    struct pw_limits limits;
-    bool doors[PW_DOOR_COUNT];
-    size_t size;
-    size_t slots;
-    struct entry *table;
-};
+#include "common/policy/entry.h"
 
 enum { FIRST_SLOTS = 64, ALL_USES = (1 << PW_USE_COUNT) - 1 };
 
@@ -52,12 +26,25 @@ pw_policy_new(const char *name)
 }
 
 static void
-free_shapes(struct shapes *shapes)
+free_line(struct pw_entry_line *line)
 {
-    for (size_t i = 0; i < shapes->count; i++) {
-        pw_shape_free(&shapes->list[i]);
+    for (size_t i = 0; i < line->count; i++) {
+        pw_shape_free(&line->forms[i].shape);
+        pw_shape_free(&line->forms[i].state);
     }
-    free(shapes->list);
+    free(line->forms);
+    free(line->text);
+}
+
+static void
+free_entry(struct pw_entry *entry)
+{
+    for (size_t i = 0; i < entry->count; i++) {
+        free_line(&entry->lines[i]);
+    }
+    free(entry->lines);
+    free(entry->mod);
+    free(entry->name);
 }
 
 void
@@ -69,10 +56,7 @@ pw_policy_free(struct pw_policy **policy)
         return;
     }
     for (size_t i = 0; old->table != NULL && i < old->slots; i++) {
-        free_shapes(&old->table[i].call);
-        free_shapes(&old->table[i].new);
-        free(old->table[i].mod);
-        free(old->table[i].name);
+        free_entry(&old->table[i]);
     }
     free(old->table);
     free(old->name);
@@ -107,12 +91,12 @@ hash_pair(struct pw_span mod, struct pw_span name)
 }
 
 /* The slot that holds the pair, or the empty one where it would go. */
-static struct entry *
+static struct pw_entry *
 slot_of(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
 {
     size_t at = hash_pair(mod, name) & (policy->slots - 1);
     for (;;) {
-        struct entry *entry = &policy->table[at];
+        struct pw_entry *entry = &policy->table[at];
         if (entry->mod == NULL || (pw_span_equal(pw_span_str(entry->mod), mod) &&
                                    pw_span_equal(pw_span_str(entry->name), name))) {
             return entry;
@@ -121,10 +105,10 @@ slot_of(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
     }
 }
 
-static const struct entry *
-find(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
+const struct pw_entry *
+pw_policy_entry(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
 {
-    const struct entry *entry = slot_of(policy, mod, name);
+    const struct pw_entry *entry = slot_of(policy, mod, name);
     return entry->mod == NULL ? NULL : entry;
 }
 
@@ -137,7 +121,7 @@ grow(struct pw_policy *policy)
         return PW_E_NOMEM;
     }
     for (size_t i = 0; i < policy->slots; i++) {
-        struct entry *entry = &policy->table[i];
+        struct pw_entry *entry = &policy->table[i];
         if (entry->mod != NULL) {
             *slot_of(&bigger, pw_span_str(entry->mod), pw_span_str(entry->name)) = *entry;
         }
@@ -149,15 +133,16 @@ grow(struct pw_policy *policy)
 }
 
 /* The entry of this pair, made when there is none; NULL when out of memory. */
-static struct entry *
+static struct pw_entry *
 intern(struct pw_policy *policy, const char *mod, size_t mod_len, const char *name,
        size_t name_len)
 {
     if (policy->size * 2 >= policy->slots && grow(policy) != PW_E_OK) {
         return NULL;
     }
-    struct entry *entry = slot_of(policy, (struct pw_span){(const uint8_t *)mod, mod_len},
-                                  (struct pw_span){(const uint8_t *)name, name_len});
+    struct pw_entry *entry =
+        slot_of(policy, (struct pw_span){(const uint8_t *)mod, mod_len},
+                (struct pw_span){(const uint8_t *)name, name_len});
     if (entry->mod != NULL) {
         return entry;
     }
@@ -174,20 +159,6 @@ intern(struct pw_policy *policy, const char *mod, size_t mod_len, const char *na
     return entry;
 }
 
-/* Take over `shape` (freed on failure). */
-static enum pw_err
-add_shape(struct shapes *shapes, struct pw_shape *shape)
-{
-    struct pw_shape *list = realloc(shapes->list, (shapes->count + 1) * sizeof *list);
-    if (list == NULL) {
-        pw_shape_free(shape);
-        return PW_E_NOMEM;
-    }
-    shapes->list = list;
-    shapes->list[shapes->count++] = *shape;
-    return PW_E_OK;
-}
-
 static const struct {
     const char *word;
     enum pw_use use;
@@ -196,52 +167,88 @@ static const struct {
     {"build", PW_USE_BUILD}, {"items", PW_USE_ITEMS},
 };
 
-static struct shapes *
-shapes_of(struct entry *entry, enum pw_use use)
+/* Room for one more form of the line; NULL when out of memory. */
+static struct pw_form *
+add_form(struct pw_entry_line *line, enum pw_use use)
 {
-    return use == PW_USE_CALL ? &entry->call : use == PW_USE_NEW ? &entry->new : NULL;
+    struct pw_form *forms = realloc(line->forms, (line->count + 1) * sizeof *forms);
+    if (forms == NULL) {
+        return NULL;
+    }
+    line->forms = forms;
+    struct pw_form *form = &forms[line->count++];
+    *form = (struct pw_form){.use = use};
+    return form;
 }
 
-/* "(…)" behind a use; NULL-shaped uses take none. Advances *at. */
+/* A state is one value. `at` is behind the shape. */
 static enum pw_err
-take_arguments(struct entry *entry, enum pw_use use, const char *text, size_t *at,
-               struct pw_why *why)
+check_state(const struct pw_shape *state, const char *text, struct pw_why *why)
 {
-    struct shapes *shapes = shapes_of(entry, use);
-    if (text[*at] != '(') {
-        if (shapes != NULL) {
-            shapes->any = true;
-        }
+    if (state->count == 1 && !state->repeat) {
         return PW_E_OK;
     }
-    const char *end = strchr(text + *at, ')');
-    if (shapes == NULL || end == NULL) {
-        return pw_fail(why, PW_E_CONFIG, "\"%s\": %s", text,
-                       end == NULL ? "a ( is not closed"
-                                   : "only call and new take (arguments)");
+    return pw_fail(why, PW_E_CONFIG,
+                   "\"%.200s\": build takes one shape, that of the state; write "
+                   "build(dict), or build((int,str)) for a tuple",
+                   text);
+}
+
+/* "+build(…)" behind a call. Advances *at. */
+static enum pw_err
+take_tied(struct pw_form *form, const char *text, size_t *at, struct pw_why *why)
+{
+    static const char word[] = "+build(";
+    if (text[*at] != '+') {
+        return PW_E_OK;
     }
-    struct pw_shape shape;
-    size_t len = (size_t)(end - text) - *at - 1;
-    enum pw_err err = pw_shape_parse(text + *at + 1, len, &shape, why);
-    if (err != PW_E_OK) {
-        pw_shape_free(&shape);
-        return err;
+    if (form->use == PW_USE_BUILD || strncmp(text + *at, word, sizeof word - 1) != 0) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "\"%.200s\": only +build(…) can follow, behind call(…) or new(…)",
+                       text);
     }
-    *at += len + 2;
-    return add_shape(shapes, &shape);
+    *at += sizeof word - 1;
+    form->tied = true;
+    enum pw_err err = pw_shape_parse(text, at, &form->state, why);
+    return err == PW_E_OK ? check_state(&form->state, text, why) : err;
+}
+
+/* "(…)" behind a use. Advances *at. */
+static enum pw_err
+take_form(struct pw_entry_line *line, enum pw_use use, const char *text, size_t *at,
+          struct pw_why *why)
+{
+    if (text[*at] != '(') {
+        line->bare |= 1u << use;
+        return PW_E_OK;
+    }
+    if (use == PW_USE_REF || use == PW_USE_ITEMS) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "\"%.200s\": only call, new and build take (arguments)", text);
+    }
+    struct pw_form *form = add_form(line, use);
+    if (form == NULL) {
+        return PW_E_NOMEM;
+    }
+    (*at)++;
+    enum pw_err err = pw_shape_parse(text, at, &form->shape, why);
+    if (err == PW_E_OK && use == PW_USE_BUILD) {
+        err = check_state(&form->shape, text, why);
+    }
+    return err == PW_E_OK ? take_tied(form, text, at, why) : err;
 }
 
 /* One use word, with its arguments. Advances *at. */
 static enum pw_err
-take_use(struct entry *entry, const char *text, size_t *at, struct pw_why *why)
+take_use(struct pw_entry_line *line, const char *text, size_t *at, struct pw_why *why)
 {
     size_t len = strcspn(text + *at, " \t(");
     for (size_t i = 0; i < PW_COUNT(use_words); i++) {
         if (strlen(use_words[i].word) == len &&
             strncmp(use_words[i].word, text + *at, len) == 0) {
             *at += len;
-            entry->uses |= 1u << use_words[i].use;
-            return take_arguments(entry, use_words[i].use, text, at, why);
+            line->uses |= 1u << use_words[i].use;
+            return take_form(line, use_words[i].use, text, at, why);
         }
     }
     return pw_fail(why, PW_E_CONFIG,
@@ -249,12 +256,53 @@ take_use(struct entry *entry, const char *text, size_t *at, struct pw_why *why)
                    (int)len, text + *at);
 }
 
-static void
-allow_everything(struct entry *entry)
+/* All uses of a line; none means every one, with any arguments. */
+static enum pw_err
+take_uses(struct pw_entry_line *line, const char *text, struct pw_why *why)
 {
-    entry->uses = ALL_USES;
-    entry->call.any = true;
-    entry->new.any = true;
+    size_t at = 0;
+    if (text[at] == '\0') {
+        line->uses = ALL_USES;
+        line->bare = ALL_USES;
+    }
+    while (text[at] != '\0') {
+        enum pw_err err = take_use(line, text, &at, why);
+        if (err != PW_E_OK) {
+            return err;
+        }
+        size_t blanks = strspn(text + at, " \t");
+        if (blanks == 0 && text[at] != '\0') {
+            return pw_fail(why, PW_E_CONFIG, "\"%.200s\": put a blank before \"%.200s\"",
+                           text, text + at);
+        }
+        at += blanks;
+    }
+    return PW_E_OK;
+}
+
+/* Parse one line of uses into the entry, unless it has that very line already. */
+static enum pw_err
+add_line(struct pw_entry *entry, const char *uses, struct pw_why *why)
+{
+    for (size_t i = 0; i < entry->count; i++) {
+        if (strcmp(entry->lines[i].text, uses) == 0) {
+            return PW_E_OK;
+        }
+    }
+    struct pw_entry_line *lines = realloc(entry->lines, (entry->count + 1) * sizeof *lines);
+    if (lines == NULL) {
+        return PW_E_NOMEM;
+    }
+    entry->lines = lines;
+    struct pw_entry_line line = {.text = strdup(uses)};
+    enum pw_err err = line.text == NULL ? PW_E_NOMEM : take_uses(&line, uses, why);
+    if (err != PW_E_OK) {
+        free_line(&line);
+        return err;
+    }
+    lines[entry->count++] = line;
+    entry->uses |= line.uses;
+    return PW_E_OK;
 }
 
 enum pw_err
@@ -268,62 +316,31 @@ pw_policy_allow(struct pw_policy *policy, const char *text, struct pw_why *why)
                        "\"collections:OrderedDict\"; patterns are not possible",
                        text);
     }
-    struct entry *entry = intern(policy, text, colon, text + colon + 1, at - colon - 1);
+    struct pw_entry *entry = intern(policy, text, colon, text + colon + 1, at - colon - 1);
     if (entry == NULL) {
         return PW_E_NOMEM;
     }
-    at += strspn(text + at, " \t");
-    if (text[at] == '\0') {
-        allow_everything(entry);
-        return PW_E_OK;
-    }
-    while (text[at] != '\0') {
-        enum pw_err err = take_use(entry, text, &at, why);
-        if (err != PW_E_OK) {
-            return err;
-        }
-        size_t blanks = strspn(text + at, " \t");
-        if (blanks == 0 && text[at] != '\0') {
-            return pw_fail(why, PW_E_CONFIG, "\"%s\": put a blank before \"%s\"", text,
-                           text + at);
-        }
-        at += blanks;
-    }
-    return PW_E_OK;
-}
-
-static enum pw_err
-include_shapes(const struct shapes *from, struct shapes *to)
-{
-    to->any = to->any || from->any;
-    for (size_t i = 0; i < from->count; i++) {
-        struct pw_shape copy;
-        if (pw_shape_copy(&from->list[i], &copy) != PW_E_OK) {
-            pw_shape_free(&copy);
-            return PW_E_NOMEM;
-        }
-        if (add_shape(to, &copy) != PW_E_OK) {
-            return PW_E_NOMEM;
-        }
-    }
-    return PW_E_OK;
+    return add_line(entry, text + at + strspn(text + at, " \t"), why);
 }
 
 enum pw_err
 pw_policy_include(struct pw_policy *policy, const struct pw_policy *base)
 {
     for (size_t i = 0; i < base->slots; i++) {
-        const struct entry *from = &base->table[i];
+        const struct pw_entry *from = &base->table[i];
         if (from->mod == NULL) {
             continue;
         }
-        struct entry *to =
+        struct pw_entry *to =
             intern(policy, from->mod, strlen(from->mod), from->name, strlen(from->name));
-        if (to == NULL || include_shapes(&from->call, &to->call) != PW_E_OK ||
-            include_shapes(&from->new, &to->new) != PW_E_OK) {
+        if (to == NULL) {
             return PW_E_NOMEM;
         }
-        to->uses |= from->uses;
+        for (size_t j = 0; j < from->count; j++) {
+            if (add_line(to, from->lines[j].text, NULL) != PW_E_OK) {
+                return PW_E_NOMEM; /* what was parsed once is well-formed */
+            }
+        }
     }
     for (size_t door = 0; door < PW_DOOR_COUNT; door++) {
         policy->doors[door] = policy->doors[door] || base->doors[door];
@@ -358,7 +375,7 @@ pw_policy_limits(const struct pw_policy *policy)
 }
 
 static bool
-permits(const struct entry *entry, enum pw_use use)
+permits(const struct pw_entry *entry, enum pw_use use)
 {
     return entry != NULL && (use == PW_USE_COUNT || (entry->uses >> use & 1) != 0);
 }
@@ -367,7 +384,17 @@ bool
 pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_span name,
                  enum pw_use use)
 {
-    return permits(find(policy, mod, name), use);
+    return permits(pw_policy_entry(policy, mod, name), use);
+}
+
+static bool is_pinned(const struct pw_shape *shape);
+
+static bool
+leaves_choice(const struct pw_atom *atom)
+{
+    return atom->type == PW_ATOM_KIND || atom->type == PW_ATOM_NUMBERED ||
+           (atom->type == PW_ATOM_INT && atom->least < atom->most) ||
+           (atom->type == PW_ATOM_TUPLE && !is_pinned(&atom->items));
 }
 
 /* Some argument must be one literal or name of a few; none at all leaves no choice. */
@@ -378,7 +405,7 @@ is_pinned(const struct pw_shape *shape)
         const struct pw_shape_arg *arg = &shape->arg[i];
         bool chosen = shape->repeat && i + 1 == shape->count;
         for (size_t j = 0; j < arg->count; j++) {
-            chosen = chosen || arg->atoms[j].type == PW_ATOM_KIND;
+            chosen = chosen || leaves_choice(&arg->atoms[j]);
         }
         if (!chosen) {
             return true;
@@ -388,189 +415,23 @@ is_pinned(const struct pw_shape *shape)
 }
 
 static bool
-are_open(const struct shapes *shapes)
+is_open(const struct pw_entry_line *line)
 {
-    for (size_t i = 0; i < shapes->count; i++) {
-        if (!is_pinned(&shapes->list[i])) {
+    for (size_t i = 0; i < line->count; i++) {
+        if (line->forms[i].use != PW_USE_BUILD && !is_pinned(&line->forms[i].shape)) {
             return true;
         }
     }
-    return shapes->any;
+    return (line->bare & (1u << PW_USE_CALL | 1u << PW_USE_NEW)) != 0;
 }
 
 bool
 pw_policy_is_open(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
 {
-    const struct entry *entry = find(policy, mod, name);
-    return entry != NULL &&
-           (permits(entry, PW_USE_REF) || are_open(&entry->call) || are_open(&entry->new));
-}
-
-/*
- * An import has up to two faces: the pair as the stream spells it, and what the consumer
- * makes of it when the protocol in force is below 3. Both must be allowed (fix_imports may
- * be off).
- */
-struct faces {
-    const struct entry *raw;
-    const struct entry *mapped; /* the same as raw when nothing is renamed */
-};
-
-static struct faces
-faces_of(const struct pw_policy *policy, const struct pw_import *import)
-{
-    struct faces faces = {.raw = find(policy, import->mod, import->name)};
-    struct pw_span mod;
-    struct pw_span name;
-    bool renamed =
-        import->proto < 3 && pw_compat_map(import->mod, import->name, &mod, &name);
-    faces.mapped = renamed ? find(policy, mod, name) : faces.raw;
-    return faces;
-}
-
-/* A bare use takes any arguments, but the globals among them must be allowed as values. */
-static bool
-arguments_are_plain(const struct pw_policy *policy, const struct pw_report *report,
-                    struct pw_value args)
-{
-    const struct pw_value *items;
-    size_t count;
-    if (!pw_report_tuple(report, args, &items, &count)) {
-        return true; /* not kept: the scanner counted its globals as values */
+    const struct pw_entry *entry = pw_policy_entry(policy, mod, name);
+    bool open = permits(entry, PW_USE_REF);
+    for (size_t i = 0; entry != NULL && i < entry->count; i++) {
+        open = open || is_open(&entry->lines[i]);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!pw_value_is_plain(policy, report, items[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-arguments_fit(const struct pw_policy *policy, const struct pw_report *report,
-              const struct entry *entry, const struct pw_used *used)
-{
-    const struct shapes *shapes = used->use == PW_USE_CALL  ? &entry->call
-                                  : used->use == PW_USE_NEW ? &entry->new
-                                                            : NULL;
-    if (shapes == NULL) {
-        return true;
-    }
-    if (shapes->any && arguments_are_plain(policy, report, used->args)) {
-        return true;
-    }
-    for (size_t i = 0; i < shapes->count; i++) {
-        if (pw_shape_fits(&shapes->list[i], policy, report, used->args)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool
-pw_policy_allows_import(const struct pw_policy *policy, const struct pw_import *import)
-{
-    struct faces faces = faces_of(policy, import);
-    return faces.raw != NULL && faces.mapped != NULL;
-}
-
-static enum pw_reason
-judge_use(const struct pw_policy *policy, const struct pw_report *report,
-          const struct pw_used *used)
-{
-    struct faces faces = faces_of(policy, &report->imports[used->import]);
-    if (faces.raw == NULL || faces.mapped == NULL) {
-        return PW_R_NONE; /* the import itself is refused already */
-    }
-    if (!permits(faces.raw, used->use) || !permits(faces.mapped, used->use)) {
-        return PW_R_USE_DENIED;
-    }
-    bool fit =
-        arguments_fit(policy, report, faces.raw, used) &&
-        (faces.mapped == faces.raw || arguments_fit(policy, report, faces.mapped, used));
-    return fit ? PW_R_NONE : PW_R_ARGS_DENIED;
-}
-
-/* Three sorted lists are merged by offset: findings, imports, uses. */
-struct merge {
-    const struct pw_policy *policy;
-    const struct pw_report *report;
-    size_t find, import, used;
-    pw_policy_found *found;
-    void *arg;
-    size_t count;
-};
-
-static void
-emit(struct merge *merge, const struct pw_find *find)
-{
-    merge->count++;
-    merge->found(merge->arg, find);
-}
-
-static void
-next_find(struct merge *merge)
-{
-    const struct pw_find *find = &merge->report->finds[merge->find++];
-    if (!pw_policy_door(merge->policy, pw_reason_door(find->reason))) {
-        emit(merge, find);
-    }
-}
-
-static void
-next_import(struct merge *merge)
-{
-    const struct pw_import *import = &merge->report->imports[merge->import++];
-    if (!pw_policy_allows_import(merge->policy, import)) {
-        emit(merge, &(struct pw_find){PW_R_IMPORT_DENIED, import->off, import->op,
-                                      import->mod, import->name});
-    }
-}
-
-static void
-next_use(struct merge *merge)
-{
-    const struct pw_used *used = &merge->report->used[merge->used++];
-    enum pw_reason reason = judge_use(merge->policy, merge->report, used);
-    if (reason != PW_R_NONE) {
-        const struct pw_import *import = &merge->report->imports[used->import];
-        emit(merge,
-             &(struct pw_find){reason, used->off, used->op, import->mod, import->name});
-    }
-}
-
-/* Findings that the report only counted and that no open door waives. */
-static size_t
-unkept_refusals(const struct pw_policy *policy, const struct pw_report *report)
-{
-    size_t count = 0;
-    for (size_t door = 0; door < PW_DOOR_COUNT; door++) {
-        count += policy->doors[door] ? 0 : report->unkept[door];
-    }
-    return count;
-}
-
-size_t
-pw_policy_judge(const struct pw_policy *policy, const struct pw_report *report,
-                pw_policy_found *found, void *arg)
-{
-    struct merge merge = {.policy = policy, .report = report, .found = found, .arg = arg};
-    for (;;) {
-        uint64_t find_at =
-            merge.find < report->find_count ? report->finds[merge.find].off : UINT64_MAX;
-        uint64_t import_at = merge.import < report->import_count
-                                 ? report->imports[merge.import].off
-                                 : UINT64_MAX;
-        uint64_t used_at =
-            merge.used < report->used_count ? report->used[merge.used].off : UINT64_MAX;
-        if (import_at != UINT64_MAX && import_at <= find_at && import_at <= used_at) {
-            next_import(&merge);
-        } else if (find_at != UINT64_MAX && find_at <= used_at) {
-            next_find(&merge);
-        } else if (used_at != UINT64_MAX) {
-            next_use(&merge);
-        } else {
-            return merge.count + unkept_refusals(policy, report);
-        }
-    }
+    return open;
 }

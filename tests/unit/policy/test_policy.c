@@ -16,6 +16,8 @@ struct judge_case {
     const char *finds; /* codes */
 };
 
+#define TIED "m:f call(1)+build(dict) call(2)+build((None,dict))"
+
 /* clang-format off */
 static const struct judge_case judge_cases[] = {
     {"plain data needs no name", "", BYTES("]K\1a."), ""},
@@ -71,6 +73,75 @@ static const struct judge_case judge_cases[] = {
     {"new with another shape", "m:C new(int)", BYTES("cm\nC\nN\x85\x81."), "args.denied"},
     {"keywords fit no shape", "m:C new()", BYTES("cm\nC\n)}\x92."), "args.denied"},
     {"keywords fit bare new", "m:C new", BYTES("cm\nC\n)}\x92."), ""},
+
+    {"a number", "m:f call(7)", BYTES("cm\nf\nK\7\x85R."), ""},
+    {"another number", "m:f call(7)", BYTES("cm\nf\nK\x08\x85R."), "args.denied"},
+    {"a number as text", "m:f call(7)", BYTES("(I7\nL7L\nL7\nlcm\nf\nL7L\n\x85R."), ""},
+    {"a number in binary", "m:f call(-2)", BYTES("cm\nf\nJ\xfe\xff\xff\xff\x85R0cm\nf\n\x8a\1\xfe\x85R0cm\nf\n\x8b\2\0\0\0\xfe\xff\x85R."), ""},
+    {"a number of no bytes is zero", "m:f call(0)", BYTES("cm\nf\n\x8a\0\x85R."), ""},
+    {"a number of nine bytes", "m:f call(0..9)", BYTES("cm\nf\n\x8a\x09\1\0\0\0\0\0\0\0\0\x85R."), "args.denied"},
+    {"a number of twenty digits", "m:f call(-9..9)", BYTES("cm\nf\nI-18446744073709551615\n\x85R."), "args.denied"},
+    {"the ends of a range", "m:f call(0..256)", BYTES("cm\nf\nK\0\x85R0cm\nf\nM\0\1\x85R."), ""},
+    {"beyond a range", "m:f call(0..256)", BYTES("cm\nf\nM\1\1\x85R."), "args.denied"},
+    {"below a range", "m:f call(0..256)", BYTES("cm\nf\nJ\xff\xff\xff\xff\x85R."), "args.denied"},
+    {"True is no number", "m:f call(1)", BYTES("cm\nf\n\x88\x85R."), "args.denied"},
+    {"a float is no number", "m:f call(0)", BYTES("cm\nf\nF0\n\x85R."), "args.denied"},
+    {"True", "m:f call(True)", BYTES("cm\nf\n\x88\x85R0cm\nf\nI01\n\x85R."), ""},
+    {"False for True", "m:f call(True)", BYTES("cm\nf\n\x89\x85R."), "args.denied"},
+    {"1 for True", "m:f call(True)", BYTES("cm\nf\nK\1\x85R."), "args.denied"},
+    {"a number that is computed", "m:f call(0..9);m:g", BYTES("cm\nf\ncm\ng\n)R\x85R."), "args.denied"},
+    {"bytes that are meant", "m:f call(b'b')", BYTES("cm\nf\nC\1b\x85R."), ""},
+    {"Python 2 bytes that are meant", "m:f call(b'b')", BYTES("cm\nf\nU\1b\x85R."), ""},
+    {"other bytes", "m:f call(b'b')", BYTES("cm\nf\nC\1B\x85R."), "args.denied"},
+    {"text for bytes", "m:f call(b'b')", BYTES("cm\nf\n\x8c\1b\x85R."), "args.denied"},
+    {"bytes for text", "m:f call('b')", BYTES("cm\nf\nC\1b\x85R."), "args.denied"},
+    {"text with a number", "m:f call('U'+int)", BYTES("cm\nf\n\x8c\3U12\x85R."), ""},
+    {"text without its number", "m:f call('U'+int)", BYTES("cm\nf\n\x8c\1U\x85R."), "args.denied"},
+    {"text with more than a number", "m:f call('U'+int)", BYTES("cm\nf\n\x8c\3U1,\x85R."), "args.denied"},
+    {"text with too long a number", "m:f call('U'+int)", BYTES("cm\nf\n\x8c\x0bU0123456789\x85R."), "args.denied"},
+    {"a tuple in order", "m:f call((int,str))", BYTES("cm\nf\nK\1\x8c\1x\x86\x85R."), ""},
+    {"a tuple out of order", "m:f call((int,str))", BYTES("cm\nf\n\x8c\1xK\1\x86\x85R."), "args.denied"},
+    {"a tuple of another length", "m:f call((int,str))", BYTES("cm\nf\nK\1\x85\x85R."), "args.denied"},
+    {"a tuple of any length", "m:f call((0..9*))", BYTES("cm\nf\n)\x85R0cm\nf\nK\1K\2K\3\x87\x85R."), ""},
+    {"one of any length that does not fit", "m:f call((0..9*))", BYTES("cm\nf\nK\1K\2M\3\1\x87\x85R."), "args.denied"},
+    {"the empty tuple", "m:f call(())", BYTES("cm\nf\n)\x85R."), ""},
+    {"a tuple in a tuple", "m:f call(((0),None))", BYTES("cm\nf\nK\0\x85N\x86\x85R."), ""},
+    {"a list for a tuple", "m:f call((0))", BYTES("cm\nf\n]K\0a\x85R."), "args.denied"},
+    {"what came from outside", "m:f call(outside)", BYTES("cm\nf\n\x97\x85R."), "buffer.denied"},
+    {"what did not", "m:f call(outside)", BYTES("cm\nf\nN\x85R."), "args.denied"},
+
+    {"a state", "m:C new() build(dict)", BYTES("cm\nC\n)\x81}b."), ""},
+    {"another state", "m:C new() build(dict)", BYTES("cm\nC\n)\x81N}\x86" "b."), "args.denied"},
+    {"a state that is a tuple", "m:C new() build((None,dict))", BYTES("cm\nC\n)\x81N}\x86" "b."), ""},
+    {"one state of two", "m:C new() build(dict) build((None,dict))", BYTES("cm\nC\n)\x81}bN}\x86" "b."), ""},
+    {"a state of an instance of _reconstructor", "copyreg:_reconstructor call(class,builtins:object,None);builtins:object ref;m:C new() build(dict)",
+        BYTES("\x80\3ccopyreg\n_reconstructor\n(cm\nC\ncbuiltins\nobject\nNtR}bN}\x86" "b."), "args.denied"},
+
+    {"a tied state", TIED, BYTES("cm\nf\nK\1\x85R}b."), ""},
+    {"a state tied to another call", TIED, BYTES("cm\nf\nK\2\x85R}b."), "args.denied"},
+    {"each its own state", TIED, BYTES("cm\nf\nK\1\x85R}b0cm\nf\nK\2\x85RN}\x86" "b."), ""},
+    {"a tied state with work in between", TIED, BYTES("cm\nf\nq\0K\1\x85q\1Rq\2}q\3(K\1](NNeK\2N\x85uq\4b."), ""},
+    {"a tied state with a frame and MEMOIZE in between", TIED, BYTES("\x80\4\x95\x0a\0\0\0\0\0\0\0cm\nf\nK\1\x85R\x94\x95\3\0\0\0\0\0\0\0}b."), ""},
+    {"a tied state after another", TIED, BYTES("cm\nf\nK\1\x85R}b}b."), "args.denied"},
+    {"a tied state of the call before", TIED, BYTES("cm\nf\nK\2\x85Rcm\nf\nK\1\x85R0}b."), "args.denied"},
+    {"a tied state of the call before, from the memo", TIED, BYTES("cm\nf\nK\2\x85Rq\0" "0cm\nf\nK\1\x85R0h\0}b."), "args.denied"},
+    {"a tied state on an alias of the call before", TIED, BYTES("cm\nf\nK\2\x85Rq\0" "0cm\nf\nK\1\x85Rh\0}b."), "args.denied"},
+    {"a tied state on what a mark hid", TIED, BYTES("cm\nf\nK\2\x85R(cm\nf\nK\1\x85R1}b."), "args.denied"},
+    {"two tied states, one in the other", TIED, BYTES("cm\nf\nK\1\x85R}K\0cm\nf\nK\1\x85R}bsb."), "args.denied"},
+    {"a state that is free on a line of its own", TIED ";m:f build(dict)", BYTES("cm\nf\nK\2\x85R}b."), ""},
+
+    {"a pickle", "m:f call(pickle)", BYTES("cm\nf\nC\2N.\x85R."), ""},
+    {"a pickle in Python 2 bytes", "m:f call(pickle)", BYTES("cm\nf\nU\2N.\x85R."), ""},
+    {"no pickle", "m:f call(pickle)", BYTES("cm\nf\nC\2zz\x85R."), "pickle.opaque args.denied"},
+    {"a pickle with another behind it", "m:f call(pickle)", BYTES("cm\nf\nC\4N.N.\x85R."), "pickle.trailing args.denied"},
+    {"a pickle in text", "m:f call(pickle)", BYTES("cm\nf\n\x8c\2N.\x85R."), "args.denied"},
+    {"a pickle in a bytearray", "m:f call(pickle)", BYTES("cm\nf\n\x96\2\0\0\0\0\0\0\0N.\x85R."), "args.denied"},
+    {"a pickle of what is allowed", "m:f call(pickle)", BYTES("cm\nf\nC\6cm\nf\n.\x85R."), "use.denied args.denied"},
+    {"a pickle of what is not", "m:f call(pickle)", BYTES("cm\nf\nC\6cm\ng\n.\x85R."), "import.denied args.denied"},
+    {"a pickle or nothing", "m:f call(pickle) call(None)", BYTES("cm\nf\nN\x85R."), ""},
+    {"a pickle in a pickle", "m:f call(pickle)", BYTES("cm\nf\nC\x0c" "cm\nf\nC\2N.\x85R.\x85R."), ""},
+    {"a bad pickle in a pickle", "m:f call(pickle)", BYTES("cm\nf\nC\x0b" "cm\nf\nC\1N\x85R.\x85R."), "pickle.no_stop args.denied args.denied"},
+
     {"arguments that are no tuple", "m:f call(list)", BYTES("cm\nf\n]R."), "pickle.type args.denied"},
 
     {"protocol 2: the old name alone", "__builtin__:set", BYTES("c__builtin__\nset\n."), "import.denied"},
@@ -114,6 +185,13 @@ note(void *arg, const struct pw_find *find)
         strcat(codes, " ");
     }
     strcat(codes, pw_reason_code(find->reason));
+}
+
+static void
+ignore_find(void *arg, const struct pw_find *find)
+{
+    (void)arg;
+    (void)find;
 }
 
 static size_t
@@ -222,7 +300,7 @@ static const struct {
     {"os:system,", "is no exact name"},
     {"m:C reference", "\"reference\" is no use"},
     {"m:C call(", "is not closed"},
-    {"m:C ref(int)", "only call and new"},
+    {"m:C ref(int)", "only call, new and build"},
     {"m:C call(integer)", "\"integer\" is no argument shape"},
     {"m:C call(int,)", "is no argument shape"},
     {"m:C call(,int)", "is no argument shape"},
@@ -231,7 +309,27 @@ static const struct {
     {"m:C call(=m)", "is no argument shape"},
     {"m:C call(int int)", "is no argument shape"},
     {"m:C call(int*,str)", "too many arguments or a *"},
-    {"m:C call(int,int,int,int,int,int,int,int,int)", "too many arguments"},
+    {"m:C call(int,int,int,int,int,int,int,int,int,int,int,int,int,int,int,int,int)",
+     "too many arguments"},
+    {"m:C call((((((int))))))", "4 tuples in one another"},
+    {"m:C call((int)", "is not closed"},
+    {"m:C call((int,))", "is no argument shape"},
+    {"m:C call(-)", "\"\" is no argument shape"},
+    {"m:C call(5..)", "is no argument shape"},
+    {"m:C call(5..4)", "is no argument shape"},
+    {"m:C call(1234567890123456789)", "\"9\" is no argument shape"},
+    {"m:C call(0x10)", "\"x10\" is no argument shape"},
+    {"m:C call(b'x)", "is no argument shape"},
+    {"m:C call(b'x'+int)", "\"+int\" is no argument shape"},
+    {"m:C call('x'+str)", "\"+str\" is no argument shape"},
+    {"m:C call(true)", "\"true\" is no argument shape"},
+    {"m:C build(dict,dict)", "build takes one shape"},
+    {"m:C build()", "build takes one shape"},
+    {"m:C build(dict*)", "build takes one shape"},
+    {"m:C call()+build()", "build takes one shape"},
+    {"m:C call()+items", "only +build(…) can follow"},
+    {"m:C build(dict)+build(dict)", "only +build(…) can follow"},
+    {"m:C items(int)", "only call, new and build"},
     {"m:C call()new", "put a blank before"},
 };
 
@@ -259,7 +357,7 @@ a_policy_holds_what_it_includes(void **state)
     struct pw_policy *policy = pw_policy_new("test");
     char entry[64];
     for (int i = 0; i < 1000; i++) {
-        snprintf(entry, sizeof entry, "m:C%d call(int,'x',m:D|=m:E)", i);
+        snprintf(entry, sizeof entry, "m:C%d call((int),'x',m:D|=m:E)", i);
         assert_int_equal(pw_policy_allow(base, entry, NULL), PW_E_OK);
     }
     pw_policy_set_door(base, PW_DOOR_BUFFERS, true);
@@ -277,6 +375,78 @@ a_policy_holds_what_it_includes(void **state)
     pw_policy_free(&policy);
 }
 
+struct told {
+    size_t count;
+    struct pw_find finds[8];
+};
+
+static void
+keep(void *arg, const struct pw_find *find)
+{
+    struct told *told = arg;
+    told->finds[told->count++] = *find;
+}
+
+static void
+what_is_in_a_pickle_is_told_by_its_place_in_the_frame(void **state)
+{
+    (void)state;
+    static const uint8_t stream[] = "cm\nf\nC\x0e"
+                                    "Ncm\nf\nC\3N0N\x85R.\x85R.";
+    struct pw_span frame = {stream, sizeof stream - 1};
+    struct pw_policy *policy = pw_policy_new("test");
+    allow_all(policy, "m:f call(pickle)");
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    struct told told = {0};
+    assert_int_equal(pw_scan_frame(scan, frame, &pw_limits_default, &report), PW_E_OK);
+    assert_int_equal(pw_policy_judge(policy, &report, keep, &told), 3);
+    static const struct {
+        enum pw_reason reason;
+        uint32_t off;
+    } expected[] = {
+        {PW_R_PICKLE_NO_STOP, 18}, {PW_R_ARGS_DENIED, 19}, {PW_R_ARGS_DENIED, 22}};
+    for (size_t i = 0; i < PW_COUNT(expected); i++) {
+        assert_int_equal(told.finds[i].reason, expected[i].reason);
+        assert_int_equal(told.finds[i].off, expected[i].off);
+    }
+    assert_ptr_equal(told.finds[1].name.ptr, stream + 11); /* of the frame, not a copy */
+    pw_scan_free(&scan);
+    pw_policy_free(&policy);
+}
+
+/* One constant of 4 KiB, unpickled by each of 64 calls. */
+static void
+one_pickle_cannot_be_scanned_without_end(void **state)
+{
+    (void)state;
+    enum { SIZE = 4096, CALLS = 64 };
+    static uint8_t stream[SIZE + CALLS * 16];
+    uint8_t *at = stream;
+    memcpy(at, "B\0\x10\0\0", 5); /* a pickle of SIZE - 1 None */
+    memset(at + 5, 'N', SIZE - 1);
+    at[5 + SIZE - 1] = '.';
+    at += 5 + SIZE;
+    memcpy(at, "q\0", 2);
+    at += 2;
+    for (size_t i = 0; i < CALLS; i++) {
+        memcpy(at, "cm\nf\nh\0\x85R", 9);
+        at += 9;
+    }
+    *at++ = '.';
+    struct pw_policy *policy = pw_policy_new("test");
+    allow_all(policy, "m:f call(pickle)");
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, (struct pw_span){stream, (size_t)(at - stream)},
+                                   &pw_limits_default, &report),
+                     PW_E_OK);
+    size_t refused = pw_policy_judge(policy, &report, ignore_find, NULL);
+    assert_int_equal(refused, CALLS - 9); /* 8 bytes for each of the frame's */
+    pw_scan_free(&scan);
+    pw_policy_free(&policy);
+}
+
 static void
 build_once(void *state)
 {
@@ -286,7 +456,7 @@ build_once(void *state)
     if (base != NULL && policy != NULL) {
         char entry[64];
         for (int i = 0; i < 40; i++) {
-            snprintf(entry, sizeof entry, "m:C%d new(int|m:D,'x') call ref", i);
+            snprintf(entry, sizeof entry, "m:C%d new((m:D*),'x')+build(0) call ref", i);
             enum pw_err err = pw_policy_allow(base, entry, NULL);
             assert_true(err == PW_E_OK || err == PW_E_NOMEM);
         }
@@ -294,6 +464,34 @@ build_once(void *state)
         assert_true(err == PW_E_OK || err == PW_E_NOMEM);
     }
     pw_policy_free(&base);
+    pw_policy_free(&policy);
+}
+
+/* The second scanner is made when the first constant is met: without it nothing passes. */
+static void
+judging_out_of_memory_refuses(void **state)
+{
+    (void)state;
+    struct pw_policy *policy = pw_policy_new("test");
+    allow_all(policy, "m:f call(pickle)");
+    size_t n = 1;
+    for (;; n++) {
+        struct pw_scan *scan = pw_scan_new();
+        struct pw_report report;
+        assert_int_equal(
+            pw_scan_frame(scan, BYTES("cm\nf\nC\2N.\x85R."), &pw_limits_default, &report),
+            PW_E_OK);
+        fail_alloc_at(n);
+        size_t refused = pw_policy_judge(policy, &report, ignore_find, NULL);
+        bool failed = fail_alloc_happened();
+        fail_alloc_at(0);
+        pw_scan_free(&scan);
+        assert_int_equal(refused > 0, failed);
+        if (!failed) {
+            break;
+        }
+    }
+    assert_true(n > 1);
     pw_policy_free(&policy);
 }
 
@@ -318,6 +516,9 @@ main(void)
         cmocka_unit_test(findings_that_were_only_counted_still_refuse),
         cmocka_unit_test(what_is_no_entry_is_named_with_the_remedy),
         cmocka_unit_test(a_policy_holds_what_it_includes),
+        cmocka_unit_test(what_is_in_a_pickle_is_told_by_its_place_in_the_frame),
+        cmocka_unit_test(one_pickle_cannot_be_scanned_without_end),
+        cmocka_unit_test(judging_out_of_memory_refuses),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
