@@ -129,6 +129,8 @@ SPECIAL = {
 def resolve(module, name):
     if module == "stub" and name in SPECIAL:
         return SPECIAL[name]()
+    if name == "getattr":  # what it gives may be instantiated
+        return lambda target, name: resolve("", name)
     return Meta("Resolved", (Stub,), {})
 
 

@@ -50,7 +50,7 @@ row("a number across the end of a frame", P4 + o.framed(b"J\1\0") + b"\0\0" + o.
     "frame.straddle pickle.trailing", does=NEW_C, value={"loads": "1", "file": "None"})
 row("a FRAME inside a frame", P4 + o.framed(o.framed(one) + o.STOP), "frame.nested", does=NEW_C, value="1")
 row("a FRAME inside a frame that hides an import from all but files",
-    P4 + o.FRAME(11) + o.FRAME(7) + o.NONE + o.STOP + o.GLOBAL("m", "C") + o.STOP,
+    P4 + o.FRAME(11) + o.FRAME(6) + o.NONE + o.STOP + o.GLOBAL("m", "C") + o.STOP,
     "frame.nested frame.past_stop pickle.trailing", does=NEW_C, resolves={"file<3.13.15": "m:C"},
     value={"loads": "None", "file": "<class>"})
 row("two frames that overlap: what the first read ahead is dropped",
