@@ -2,12 +2,14 @@
 """Asks both sides: what the scanner says of streams, and what the CPythons of this machine do."""
 
 import collections
+import concurrent.futures
 import glob
 import json
 import os
 import re
 import struct
 import subprocess
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 JUDGE = os.environ.get("PW_ORACLE_JUDGE") or os.path.join(
@@ -15,6 +17,9 @@ JUDGE = os.environ.get("PW_ORACLE_JUDGE") or os.path.join(
 WAYS = ("loads", "file", "peek", "python")
 # The names are unknown here: made at run time, or kept in the consumer's registry.
 NAMELESS = ("import.unresolved", "extension.denied")
+
+REMEDY = "\nCPython's own tests are wanted: .ci/install-deps.sh test, or apt-get install libpython3-testsuite"
+DOORS = ("extension.denied", "persistent_id.denied", "buffer.denied", "call.computed", "pickle.trailing")
 
 
 def pythons():
@@ -37,6 +42,27 @@ def as_hex(text):
     return (text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")).hex()
 
 
+def read_streams(data):
+    """The streams that harvest.py wrote."""
+    streams, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at:at + 4], "little")
+        streams.append(data[at + 4:end])
+        at = end
+    return streams
+
+
+def harvest(*modules):
+    """Every stream that these test modules of Debian's CPython give to an unpickler."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "streams")
+        result = subprocess.run(["/usr/bin/python3", os.path.join(HERE, "harvest.py"), path, *modules], cwd=folder,
+                                stdin=subprocess.DEVNULL, capture_output=True, timeout=250)
+        assert os.path.exists(path), result.stderr[-1000:].decode() + REMEDY
+        with open(path, "rb") as file:
+            return read_streams(file.read())
+
+
 def judge(streams):
     """The report of each stream."""
     data = b"".join(struct.pack("<I", len(stream)) + stream for stream in streams)
@@ -57,6 +83,13 @@ def ask(python, streams, options=None):
     # Too few: this interpreter died of the stream behind the last answer.
     assert len(answers) == len(streams), (streams[len(answers)][:200], result.stderr[-500:])
     return answers
+
+
+def ask_all(streams, options=None):
+    """What every CPython does, by its version; two of them at a time."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = {version(python): pool.submit(ask, python, streams, options) for python in pythons()}
+        return {number: answers.result() for number, answers in asked.items()}
 
 
 def codes(report):
@@ -110,6 +143,17 @@ def complaint(report, way, answer):
     if way == "python" and answer["finished"] and not found and answer["tell"] != report["consumed"]:
         return "ends elsewhere"
     return None
+
+
+def closed(report):
+    """The findings of a stream that loads, less those that a policy may open a door for.
+
+    What the registry or a computed call gives is of an unknown class, so whatever is then done with
+    it is refused as well.
+    """
+    found = set(codes(report)) - set(DOORS)
+    return found - {"call.target", "target.unknown"} if set(codes(report)) & {"extension.denied", "call.computed"} \
+        else found
 
 
 def both_finish(answers):

@@ -52,11 +52,8 @@ def reports():
 @pytest.fixture(scope="module")
 def answers():
     """By the version of the interpreter, then by the name of the row."""
-    streams, options = [row.stream for row in rows.ROWS], [row.options for row in rows.ROWS]
-    return {
-        oracle.version(python): dict(zip((row.name for row in rows.ROWS), oracle.ask(python, streams, options)))
-        for python in oracle.pythons()
-    }
+    found = oracle.ask_all([row.stream for row in rows.ROWS], [row.options for row in rows.ROWS])
+    return {version: dict(zip((row.name for row in rows.ROWS), each)) for version, each in found.items()}
 
 
 def expected(row):

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every pickle that CPython's own pickle tests load, good ones and broken ones."""
+
+import glob
+
+import pytest
+
+import oracle
+
+MODULES = ("test.test_pickle", "test.test_pickletools", "test.test_picklebuffer")
+FILES = "/usr/lib/python3*/test/rand*.pck"
+# Refused although they load, each for what it says.
+REFUSED = {b"((lp100000\ng100000\nt.": {"limit.memo"}}
+
+
+@pytest.fixture(scope="module")
+def streams():
+    found = oracle.harvest(*MODULES)
+    for path in sorted(glob.glob(FILES)):
+        with open(path, "rb") as file:
+            found.append(file.read())
+    assert len(found) > 5000
+    print(f"{len(found)} streams, {sum(map(len, found))} bytes")
+    return found
+
+
+@pytest.fixture(scope="module")
+def reports(streams):
+    return oracle.judge(streams)
+
+
+@pytest.fixture(scope="module")
+def answers(streams):
+    return oracle.ask_all(streams)
+
+
+@pytest.mark.parametrize("version", map(oracle.version, oracle.pythons()), ids=str)
+def test_what_unpicklers_do_with_cpythons_test_data_is_in_the_report(version, streams, reports, answers):
+    finished = imports = 0
+    for stream, report, answer in zip(streams, reports, answers[version]):
+        assert oracle.complaints(report, answer) == {}, (stream[:500], answer)
+        finished += oracle.both_finish(answer)
+        imports += len(answer["python"]["names"])
+    print(f"{version}: {len(streams)} streams, {finished} finish, {imports} imports")
+    assert finished > 5000 and imports > 1000
+
+
+@pytest.mark.parametrize("version", map(oracle.version, oracle.pythons()), ids=str)
+def test_what_loads_is_not_refused_for_its_shape(version, streams, reports, answers):
+    for stream, report, answer in zip(streams, reports, answers[version]):
+        if oracle.both_finish(answer):
+            assert oracle.closed(report) == REFUSED.get(stream, set()), stream[:500]
