@@ -23,14 +23,7 @@ enum { TOP = false, MARK = true };
 
 const struct pw_decode_row pw_decode_rows[256] = {
 #define PW_OPCODE(byte, name, arg, from, pops, pushes, kind, since, effect)                \
-    [byte] = {LAYOUT_##arg,                                                                \
-              true,                                                                        \
-              PW_V_##kind,                                                                 \
-              PW_EFFECT_##effect,                                                          \
-              PW_EFFECT_##effect == PW_EFFECT_PUSH ? (int)PW_ARG_##arg                     \
-                                                   : (int)PW_PATH(PW_EFFECT_##effect),     \
-              from,                                                                        \
-              pops},
+    [byte] = {LAYOUT_##arg, true, PW_V_##kind, PW_EFFECT_##effect, from, pops},
 #include "common/pickle/opcodes.def"
 #undef PW_OPCODE
 };

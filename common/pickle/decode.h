@@ -39,13 +39,9 @@ struct pw_decode_row {
     bool known;
     uint8_t kind;
     uint8_t effect;
-    uint8_t path; /* PUSH: the enum pw_arg; otherwise PW_PATH(effect) */
     bool from_mark;
     uint8_t pops;
 };
-
-/* Effect and argument in one number, for a switch that jumps once (fast.c). */
-#define PW_PATH(effect) (PW_ARG_COUNT + (effect))
 
 extern const struct pw_decode_row pw_decode_rows[256];
 

@@ -5,20 +5,13 @@
  * goes on as the other would.
  */
 #include "common/base/utf8.h"
+#include "common/pickle/cost.h"
 #include "common/pickle/machine.h"
 #include "common/pickle/number.h"
 #include "common/pickle/text.h"
 
 /* A memo index may run ahead of its entries by this much and twice their number. */
-enum { MEMO_SLACK = 65536, DEPTH_CEILING = 10000 };
-
-/* Record why the scan ends here; false, for `return stop(…)`. */
-static bool
-stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
-{
-    pw_machine_find(m, reason, op);
-    return false;
-}
+enum { MEMO_SLACK = 65536 };
 
 /* ---- stack ----------------------------------------------------------------------------
  */
@@ -27,7 +20,7 @@ static bool
 grow_stack(struct pw_scan *m, const struct pw_op *op)
 {
     if (m->stack.len >= m->limits.max_stack) {
-        return stop(m, PW_R_LIMIT_STACK, op);
+        return pw_machine_stop(m, PW_R_LIMIT_STACK, op);
     }
     if (!pw_machine_grow(m, &m->stack, sizeof *m->stack.at)) {
         return false;
@@ -74,7 +67,7 @@ static bool
 push_mark(struct pw_scan *m, const struct pw_op *op)
 {
     if (m->marks.len >= m->limits.max_stack) {
-        return stop(m, PW_R_LIMIT_STACK, op);
+        return pw_machine_stop(m, PW_R_LIMIT_STACK, op);
     }
     if (!PW_ARRAY_ROOM(m, &m->marks)) {
         return false;
@@ -96,47 +89,19 @@ pop_mark(struct pw_scan *m)
 /* ---- objects --------------------------------------------------------------------------
  */
 
-static inline uint32_t
-depth_of(const struct pw_scan *m, struct pw_value value)
-{
-    return value.kind >= PW_V_TUPLE ? m->objects.at[value.ref].depth : 0;
-}
-
-/* A new object of `kind` and `depth`; its value goes to *out. */
+/* A new object of `kind` that holds `sum`; its value goes to *out. */
 static bool
 new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind,
-           uint32_t depth, struct pw_value *out)
+           struct nested sum, struct pw_value *out)
 {
-    uint32_t most =
-        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
-    if (depth > most) {
-        return stop(m, PW_R_LIMIT_DEPTH, op);
-    }
-    if (!PW_ARRAY_ROOM(m, &m->objects)) {
+    struct object object = {.size = 1, .depth = 1};
+    pw_cost_object(m, kind);
+    if (!PW_ARRAY_ROOM(m, &m->objects) || !pw_cost_nest(m, op, &object, sum) ||
+        !pw_cost_heap(m, op)) {
         return false;
     }
-    m->max_depth = depth > m->max_depth ? depth : m->max_depth;
     *out = pw_value_of(kind, m->objects.len);
-    m->objects.at[m->objects.len++] = (struct object){.depth = depth};
-    return true;
-}
-
-/* `value` goes into the container `into`: that one is as deep as its deepest item and one.
- */
-static bool
-deepen(struct pw_scan *m, const struct pw_op *op, struct pw_value into, uint32_t depth)
-{
-    struct object *object = &m->objects.at[into.ref];
-    if (depth < object->depth) {
-        return true;
-    }
-    uint32_t most =
-        m->limits.max_depth < DEPTH_CEILING ? m->limits.max_depth : DEPTH_CEILING;
-    if (depth >= most) {
-        return stop(m, PW_R_LIMIT_DEPTH, op);
-    }
-    object->depth = depth + 1;
-    m->max_depth = object->depth > m->max_depth ? object->depth : m->max_depth;
+    m->objects.at[m->objects.len++] = object;
     return true;
 }
 
@@ -187,11 +152,11 @@ settle(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
     return true;
 }
 
-/* Settle the values from `first` to the top, and find how deep the deepest is. */
+/* Settle the values from `first` to the top, and add up what they hold. */
 static bool
-settle_all(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t *depth)
+settle_all(struct pw_scan *m, const struct pw_op *op, uint32_t first, struct nested *sum)
 {
-    uint32_t deepest = 0;
+    *sum = (struct nested){.size = m->stack.len - first};
     for (uint32_t i = first; i < m->plain_from; i++) {
         struct pw_value value = m->stack.at[i];
         if (value.kind < PW_V_GLOBAL) {
@@ -200,30 +165,26 @@ settle_all(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t *
         if (!settle(m, op, value)) {
             return false;
         }
-        uint32_t own = depth_of(m, value);
-        deepest = own > deepest ? own : deepest;
+        sum->size--;
+        pw_cost_add(m, value, sum);
     }
-    *depth = deepest;
     return true;
 }
 
 /* ---- containers -----------------------------------------------------------------------
  */
 
-/* Keep the items of a tuple: calls may have rules for them. */
+/* Keep the values from `first` to the top as the items of `object`. */
 static bool
-keep_items(struct pw_scan *m, uint32_t object, const struct pw_value *first, uint32_t count)
+keep_items(struct pw_scan *m, uint32_t object, uint32_t first)
 {
-    uint32_t link = m->items.len;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!PW_ARRAY_ROOM(m, &m->items)) {
+    m->objects.at[object].link = m->items.len;
+    m->objects.at[object].count = m->stack.len - first;
+    for (uint32_t i = first; i < m->stack.len; i++) {
+        if (!pw_machine_keep(m, m->stack.at[i])) {
             return false;
         }
-        m->items.at[m->items.len++] = first[i];
     }
-    m->objects.at[object].link = link;
-    m->objects.at[object].count = count;
-    m->objects.at[object].flags |= OBJECT_KEPT;
     return true;
 }
 
@@ -244,46 +205,50 @@ make_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t first, struct pw_
         *out = pw_value_of(PW_V_TUPLE, 0);
         return true;
     }
-    uint32_t depth = 0;
-    uint32_t flags = 0;
+    struct nested sum = {.size = count};
+    uint16_t flags = OBJECT_KEPT;
     for (uint32_t i = first; i < m->plain_from; i++) {
         struct pw_value value = m->stack.at[i];
-        uint32_t own = depth_of(m, value);
-        depth = own > depth ? own : depth;
+        sum.size--;
+        pw_cost_add(m, value, &sum);
         flags |= holds_global(m, value) ? OBJECT_HAS_GLOBAL : 0;
     }
-    if (!new_object(m, op, PW_V_TUPLE, depth + 1, out)) {
+    if (!new_object(m, op, PW_V_TUPLE, sum, out) || !keep_items(m, out->ref, first)) {
         return false;
     }
     if (count > TUPLE_KEEPS) { /* too long for any rule: its globals stand as values */
-        return settle_all(m, op, first, &depth);
+        return settle_all(m, op, first, &sum);
     }
     m->objects.at[out->ref].flags = flags;
-    return keep_items(m, out->ref, m->stack.at + first, count);
+    return true;
 }
 
 /* Where the operands of a container opcode start: the mark, or `pops` below the top. */
 static bool
 operands(struct pw_scan *m, const struct pw_op *op, uint32_t *first)
 {
-    const struct pw_op_info *info = pw_opcode_info(op->code);
-    if (info->from_mark) {
+    const struct pw_decode_row *row = &pw_decode_rows[op->code];
+    if (row->from_mark) {
         if (m->marks.len == 0) {
-            return stop(m, PW_R_PICKLE_NO_MARK, op);
+            return pw_machine_stop(m, PW_R_PICKLE_NO_MARK, op);
         }
         *first = pop_mark(m);
         return true;
     }
-    if (height(m) < info->pops) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    if (height(m) < row->pops) {
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
-    *first = m->stack.len - info->pops;
+    *first = m->stack.len - row->pops;
     return true;
 }
 
 static bool
 step_push(struct pw_scan *m, const struct pw_op *op)
 {
+    if (op->kind == PW_V_INT && op->arg >= PW_LONG_BYTES &&
+        (op->code == PW_OP_LONG1 || op->code == PW_OP_LONG4) && !pw_cost_int(m, op)) {
+        return false;
+    }
     return push(m, op, pw_value_of(op->kind, op->off));
 }
 
@@ -294,7 +259,30 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
     if (op->kind == PW_V_TUPLE) {
         return push(m, op, pw_value_of(PW_V_TUPLE, 0));
     }
-    return new_object(m, op, op->kind, 1, &made) && push(m, op, made);
+    return new_object(m, op, op->kind, (struct nested){0}, &made) && push(m, op, made);
+}
+
+/* LIST, DICT, FROZENSET: a container of the values from `first` to the top. */
+static bool
+make_container(struct pw_scan *m, const struct pw_op *op, uint32_t first,
+               struct pw_value *out)
+{
+    if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
+        return pw_machine_stop(m, PW_R_PICKLE_ODD_ITEMS, op);
+    }
+    struct nested sum;
+    if (!settle_all(m, op, first, &sum) || !new_object(m, op, op->kind, sum, out)) {
+        return false;
+    }
+    m->objects.at[out->ref].count = m->stack.len - first;
+    switch (op->kind) {
+    case PW_V_LIST:
+        return pw_cost_list(m, out->ref, first);
+    case PW_V_DICT:
+        return pw_cost_keys(m, op, first, 2, out->ref);
+    default:
+        return keep_items(m, out->ref, first) && pw_cost_keys(m, op, first, 1, out->ref);
+    }
 }
 
 static bool
@@ -305,15 +293,9 @@ step_collect(struct pw_scan *m, const struct pw_op *op)
         return false;
     }
     struct pw_value made;
-    uint32_t depth;
-    if (op->kind == PW_V_TUPLE) {
-        if (!make_tuple(m, op, first, &made)) {
-            return false;
-        }
-    } else if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
-        return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
-    } else if (!settle_all(m, op, first, &depth) ||
-               !new_object(m, op, op->kind, depth + 1, &made)) {
+    bool good = op->kind == PW_V_TUPLE ? make_tuple(m, op, first, &made)
+                                       : make_container(m, op, first, &made);
+    if (!good) {
         return false;
     }
     cut(m, first);
@@ -345,6 +327,25 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
     return true;
 }
 
+/* What the values from `first` to the top are to the container that gets them. */
+static bool
+fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t first,
+     struct nested sum)
+{
+    if (op->kind != PW_V_LIST &&
+        !pw_cost_keys(m, op, first, op->kind == PW_V_DICT ? 2 : 1, target.ref)) {
+        return false;
+    }
+    if (target.kind == PW_V_LIST && !pw_cost_list(m, target.ref, first)) {
+        return false;
+    }
+    if (target.kind < PW_V_LIST || target.kind == PW_V_FROZENSET) {
+        return true; /* refused already; what it holds does not change */
+    }
+    m->objects.at[target.ref].count += m->stack.len - first;
+    return pw_cost_nest(m, op, &m->objects.at[target.ref], sum);
+}
+
 /* APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS: the container is below the operands. */
 static bool
 step_store(struct pw_scan *m, const struct pw_op *op)
@@ -353,22 +354,25 @@ step_store(struct pw_scan *m, const struct pw_op *op)
     if (!operands(m, op, &first)) {
         return false;
     }
-    bool from_mark = pw_opcode_info(op->code)->from_mark;
+    bool from_mark = pw_decode_rows[op->code].from_mark;
     if (from_mark && first == m->fence) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op); /* nothing stands below the mark */
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op); /* nothing below the mark */
     }
     first += from_mark ? 0 : 1; /* TOP counts the container among its pops */
     struct pw_value target = m->stack.at[first - 1];
-    uint32_t depth;
+    struct nested sum;
     if (!change(m, op, target, PW_USE_ITEMS, op->kind, (struct pw_value){0}) ||
-        !settle_all(m, op, first, &depth)) {
+        !settle_all(m, op, first, &sum)) {
         return false;
     }
     if (op->kind == PW_V_DICT && (m->stack.len - first) % 2 != 0) {
-        return stop(m, PW_R_PICKLE_ODD_ITEMS, op);
+        return pw_machine_stop(m, PW_R_PICKLE_ODD_ITEMS, op);
+    }
+    if (!fill(m, op, target, first, sum)) {
+        return false;
     }
     cut(m, first);
-    return target.kind < PW_V_TUPLE || target.ref == 0 || deepen(m, op, target, depth);
+    return true;
 }
 
 /* ---- constants spelled as text --------------------------------------------------------
@@ -386,7 +390,7 @@ push_decoded(struct pw_scan *m, const struct pw_op *op,
         return false;
     }
     if (!decode(op->line, (uint8_t *)(uintptr_t)text.ptr, &text.len)) {
-        return stop(m, reason, op);
+        return pw_machine_stop(m, reason, op);
     }
     struct pw_value value = {.kind = op->kind, .decoded = true, .ref = m->texts.len};
     m->texts.at[m->texts.len++] = text;
@@ -421,6 +425,9 @@ step_text(struct pw_scan *m, const struct pw_op *op)
     }
     if (!good) {
         pw_machine_find(m, PW_R_PICKLE_NUMBER, op);
+    }
+    if (op->kind == PW_V_INT && op->line.len >= PW_LONG_DIGITS && !pw_cost_int(m, op)) {
+        return false;
     }
     return push(m, op, value);
 }
@@ -463,7 +470,7 @@ static bool
 memo_put_new(struct pw_scan *m, const struct pw_op *op, uint64_t key, struct pw_value value)
 {
     if (m->memo_count >= m->limits.max_memo) {
-        return stop(m, PW_R_LIMIT_MEMO, op);
+        return pw_machine_stop(m, PW_R_LIMIT_MEMO, op);
     }
     m->memo_gap = m->memo_gap || key != m->memo_count;
     if (key > 2 * (uint64_t)m->memo_count++ + MEMO_SLACK) {
@@ -483,7 +490,7 @@ static bool
 memo_put(struct pw_scan *m, const struct pw_op *op, uint64_t key)
 {
     if (height(m) == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     struct pw_value value = *top(m, 0);
     struct pw_value *entry = memo_find(m, key);
@@ -521,14 +528,15 @@ static bool
 step_put(struct pw_scan *m, const struct pw_op *op)
 {
     uint64_t index = memo_index(m, op);
-    return index == UINT64_MAX ? stop(m, PW_R_PICKLE_NUMBER, op) : memo_put(m, op, index);
+    return index == UINT64_MAX ? pw_machine_stop(m, PW_R_PICKLE_NUMBER, op)
+                               : memo_put(m, op, index);
 }
 
 static bool
 step_get(struct pw_scan *m, const struct pw_op *op)
 {
     const struct pw_value *entry = memo_find(m, memo_index(m, op));
-    return entry != NULL ? push(m, op, *entry) : stop(m, PW_R_MEMO_MISSING, op);
+    return entry != NULL ? push(m, op, *entry) : pw_machine_stop(m, PW_R_MEMO_MISSING, op);
 }
 
 /* ---- globals --------------------------------------------------------------------------
@@ -579,7 +587,7 @@ static bool
 step_import_stack(struct pw_scan *m, const struct pw_op *op)
 {
     if (height(m) < 2) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     struct pw_value name = *top(m, 0);
     struct pw_value mod = *top(m, 1);
@@ -645,10 +653,10 @@ settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     return true;
 }
 
-/* callee(*args), or callee.__new__(callee, *args): push the instance. */
+/* callee(*args), or callee.__new__(callee, *args): push the instance, which holds `sum`. */
 static bool
 call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
-     struct pw_value args, enum pw_use how)
+     struct pw_value args, struct nested sum, enum pw_use how)
 {
     if (!settle_nested(m, op, callee, args)) {
         return false;
@@ -661,7 +669,7 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
             m, callee.kind == PW_V_INSTANCE ? PW_R_CALL_COMPUTED : PW_R_CALL_TARGET, op);
     }
     struct pw_value made;
-    if (!new_object(m, op, PW_V_INSTANCE, depth_of(m, args) + 1, &made)) {
+    if (!pw_cost_call(m, op, args) || !new_object(m, op, PW_V_INSTANCE, sum, &made)) {
         return false;
     }
     if (callee.kind == PW_V_GLOBAL) {
@@ -688,15 +696,18 @@ step_call(struct pw_scan *m, const struct pw_op *op)
 {
     uint32_t pops = op->code == PW_OP_NEWOBJ_EX ? 3 : 2;
     if (height(m) < pops) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     struct pw_value callee = *top(m, pops - 1);
     struct pw_value args = *top(m, pops - 2);
     struct pw_value keywords = *top(m, 0);
     cut(m, m->stack.len - pops);
+    struct nested sum = {0};
+    pw_cost_add(m, args, &sum);
     bool tuple = check_kind(m, op, args, PW_V_TUPLE);
     if (pops == 3) {
         (void)check_kind(m, op, keywords, PW_V_DICT);
+        pw_cost_add(m, keywords, &sum);
         if (!settle(m, op, args)) {
             return false;
         }
@@ -707,7 +718,8 @@ step_call(struct pw_scan *m, const struct pw_op *op)
         }
         args = (struct pw_value){0};
     }
-    return call(m, op, callee, args, op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW);
+    return call(m, op, callee, args, sum,
+                op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW);
 }
 
 /* The values from `first` on become the arguments of `callee`; the stack is cut at `base`.
@@ -720,8 +732,10 @@ instantiate(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     if (!make_tuple(m, op, first, &args)) {
         return false;
     }
+    struct nested sum = {0};
+    pw_cost_add(m, args, &sum);
     cut(m, base);
-    return call(m, op, callee, args, PW_USE_CALL);
+    return call(m, op, callee, args, sum, PW_USE_CALL);
 }
 
 /* Lib/pickle.py imports before it looks for the mark, Modules/_pickle.c after. */
@@ -733,7 +747,7 @@ step_inst(struct pw_scan *m, const struct pw_op *op)
         return false;
     }
     if (m->marks.len == 0) {
-        return stop(m, PW_R_PICKLE_NO_MARK, op);
+        return pw_machine_stop(m, PW_R_PICKLE_NO_MARK, op);
     }
     uint32_t first = pop_mark(m);
     return instantiate(m, op, callee, first, first);
@@ -743,10 +757,10 @@ static bool
 step_obj(struct pw_scan *m, const struct pw_op *op)
 {
     if (m->marks.len == 0) {
-        return stop(m, PW_R_PICKLE_NO_MARK, op);
+        return pw_machine_stop(m, PW_R_PICKLE_NO_MARK, op);
     }
     if (height(m) == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     uint32_t first = pop_mark(m);
     return instantiate(m, op, m->stack.at[first], first + 1, first);
@@ -756,7 +770,7 @@ static bool
 step_build(struct pw_scan *m, const struct pw_op *op)
 {
     if (height(m) < 2) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     struct pw_value state = *top(m, 0);
     struct pw_value target = *top(m, 1);
@@ -766,7 +780,11 @@ step_build(struct pw_scan *m, const struct pw_op *op)
         !change(m, op, target, PW_USE_BUILD, (enum pw_value_kind)VALUE_ABSENT, state)) {
         return false;
     }
-    return target.kind != PW_V_INSTANCE || deepen(m, op, target, depth_of(m, state));
+    struct nested sum = {0};
+    pw_cost_add(m, state, &sum);
+    return pw_cost_state(m, op, state) &&
+           (target.kind != PW_V_INSTANCE ||
+            pw_cost_nest(m, op, &m->objects.at[target.ref], sum));
 }
 
 /* ---- doors ----------------------------------------------------------------------------
@@ -777,7 +795,7 @@ step_persistent(struct pw_scan *m, const struct pw_op *op)
 {
     if (op->code == PW_OP_BINPERSID) {
         if (height(m) == 0) {
-            return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+            return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
         }
         if (!settle(m, op, *top(m, 0))) {
             return false;
@@ -804,7 +822,7 @@ step_buffer(struct pw_scan *m, const struct pw_op *op)
         return push(m, op, (struct pw_value){0});
     }
     if (height(m) == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     *top(m, 0) = (struct pw_value){0};
     return true;
@@ -821,7 +839,7 @@ step_pop(struct pw_scan *m, const struct pw_op *op)
         return true;
     }
     if (m->marks.len == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     (void)pop_mark(m);
     return true;
@@ -831,7 +849,7 @@ static bool
 step_pop_mark(struct pw_scan *m, const struct pw_op *op)
 {
     if (m->marks.len == 0) {
-        return stop(m, PW_R_PICKLE_NO_MARK, op);
+        return pw_machine_stop(m, PW_R_PICKLE_NO_MARK, op);
     }
     cut(m, pop_mark(m));
     return true;
@@ -840,14 +858,15 @@ step_pop_mark(struct pw_scan *m, const struct pw_op *op)
 static bool
 step_dup(struct pw_scan *m, const struct pw_op *op)
 {
-    return height(m) > 0 ? push(m, op, *top(m, 0)) : stop(m, PW_R_PICKLE_UNDERFLOW, op);
+    return height(m) > 0 ? push(m, op, *top(m, 0))
+                         : pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
 }
 
 static bool
 step_proto(struct pw_scan *m, const struct pw_op *op)
 {
     if (op->arg > 5) {
-        return stop(m, PW_R_PICKLE_PROTO, op);
+        return pw_machine_stop(m, PW_R_PICKLE_PROTO, op);
     }
     m->proto = (uint8_t)op->arg;
     m->proto_high = m->proto > m->proto_high ? m->proto : m->proto_high;
@@ -873,7 +892,7 @@ static bool
 step_stop(struct pw_scan *m, const struct pw_op *op)
 {
     if (height(m) == 0) {
-        return stop(m, PW_R_PICKLE_UNDERFLOW, op);
+        return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     if (!settle(m, op, *top(m, 0))) {
         return false;

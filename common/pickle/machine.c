@@ -3,12 +3,14 @@
 
 #include <stdlib.h>
 
+#include "common/pickle/cost.h"
 #include "common/pickle/text.h"
 
 enum {
     FIRST_ITEMS = 64,
     CHUNK_BYTES = 16 * 1024,
     KEEP_BYTES = 16 << 20, /* an array larger than this is given back after its frame */
+    DEPTH_CEILING = 10000, /* cost.c and effects.c recurse */
 };
 
 struct chunk {
@@ -74,6 +76,8 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
 {
     m->frame = frame;
     m->limits = *limits;
+    m->limits.max_depth =
+        limits->max_depth < DEPTH_CEILING ? limits->max_depth : DEPTH_CEILING;
     m->err = PW_E_OK;
     empty_array(&m->stack, sizeof *m->stack.at);
     empty_array(&m->marks, sizeof *m->marks.at);
@@ -89,6 +93,7 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     m->memo_count = 0;
     m->memo_gap = false;
     m->far_count = 0;
+    pw_cost_reset(m);
     m->frame_end = UINT64_MAX;
     m->ops = 0;
     m->max_depth = 0;
@@ -114,6 +119,8 @@ pw_machine_clear(struct pw_scan *m)
     empty_chunks(m);
     free(m->chunks);
     m->chunks = NULL;
+    free(m->sketch);
+    m->sketch = NULL;
 }
 
 uint8_t *
@@ -158,6 +165,13 @@ void
 pw_machine_find(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
 {
     pw_machine_find_name(m, reason, op, (struct pw_span){0}, (struct pw_span){0});
+}
+
+bool
+pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
+{
+    pw_machine_find(m, reason, op);
+    return false;
 }
 
 bool

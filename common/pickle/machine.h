@@ -24,18 +24,26 @@
 enum {
     OBJECT_HAS_GLOBAL = 1, /* a tuple with a global in it, or in a tuple in it */
     OBJECT_SETTLED = 2,    /* those globals are recorded as values */
-    OBJECT_KEPT = 4,       /* a tuple whose items are in `items` */
+    OBJECT_KEPT = 4,       /* a tuple short enough for an argument rule */
     OBJECT_ORIGIN = 8,     /* an instance whose `link` is an import */
 };
 
 struct object {
-    uint32_t link;  /* tuple: first of its items; instance: import it came from */
-    uint32_t count; /* tuple: how many items */
-    uint32_t depth; /* containers on the longest way down, itself included */
-    uint32_t flags;
+    uint32_t link;  /* tuple, frozenset: first of its items; list: newest run of its tuples
+                       (cost.c); instance: import it came from */
+    uint32_t count; /* items, pairs counted twice */
+    uint32_t size;  /* values that a walk over it meets, itself included */
+    uint16_t depth; /* containers on the longest way down, itself included */
+    uint16_t flags;
 };
 
 enum { TUPLE_KEEPS = 16, VALUE_ABSENT = 0xff };
+
+/* What some values add to a container that they go into. */
+struct nested {
+    uint32_t depth; /* of the deepest */
+    uint64_t size;  /* of all */
+};
 
 /* A memo entry whose key a C unpickler would allocate gigabytes for; refused, yet followed.
  */
@@ -70,11 +78,25 @@ struct pw_scan {
     uint32_t far_count;
 
     PW_ARRAY(struct object) objects; /* [0] is the empty tuple */
-    PW_ARRAY(struct pw_value) items; /* of the tuples that are kept */
+    PW_ARRAY(struct pw_value) items; /* of tuples and frozensets; tuples in lists */
     PW_ARRAY(struct pw_span) texts;
     PW_ARRAY(struct pw_import) imports;
     PW_ARRAY(struct pw_used) used;
     struct chunk *chunks;
+
+    uint64_t *sketch;     /* how often hashes were met (cost.c); NULL until one is */
+    uint32_t sketch_scan; /* whose entries count */
+    uint32_t sketch_fed;  /* hashes met in this scan */
+    uint64_t work;        /* steps of hashing and calls */
+    uint64_t heap;        /* bytes that the objects take at the consumer's */
+
+    struct {
+        struct pw_value *room;
+        struct pw_value *fence;
+        struct pw_value *plain;
+        struct pw_value *memo; /* behind the newest entry, as long as the keys are dense */
+        struct pw_value *memo_room;
+    } fast; /* fast.c: the same as above, as pointers; stale outside of it */
 
     uint64_t frame_end; /* end of the FRAME in force; UINT64_MAX outside */
     uint32_t ops;
@@ -110,6 +132,9 @@ void pw_machine_find(struct pw_scan *m, enum pw_reason reason, const struct pw_o
 void pw_machine_find_name(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op,
                           struct pw_span mod, struct pw_span name);
 
+/* Record why the scan ends here; false, for `return pw_machine_stop(…)`. */
+bool pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op);
+
 /* The text of a constant string value; see pw_report_text. */
 bool pw_machine_value_text(const struct pw_scan *m, struct pw_value value,
                            struct pw_span *text);
@@ -126,6 +151,17 @@ size_t pw_machine_fast(struct pw_scan *m, size_t at);
 /* find_class(mod, name) happens at `op`; its value goes to *out. False: err is latched. */
 bool pw_machine_import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod,
                        struct pw_span name, struct pw_value *out);
+
+/* One more in `items`; false: err is latched. */
+static inline bool
+pw_machine_keep(struct pw_scan *m, struct pw_value value)
+{
+    if (!PW_ARRAY_ROOM(m, &m->items)) {
+        return false;
+    }
+    m->items.at[m->items.len++] = value;
+    return true;
+}
 
 static inline struct pw_value
 pw_value_of(enum pw_value_kind kind, size_t ref)

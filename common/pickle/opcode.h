@@ -48,9 +48,9 @@ enum pw_effect {
     PW_EFFECT_PUT,
     PW_EFFECT_MEMOIZE,
     PW_EFFECT_GET,
-
-    PW_EFFECT_TEXT,    /* a constant spelled as text, to be checked */
     PW_EFFECT_COLLECT, /* values become a container */
+
+    PW_EFFECT_TEXT, /* a constant spelled as text, to be checked */
     PW_EFFECT_POP,
     PW_EFFECT_POP_MARK,
     PW_EFFECT_DUP,

@@ -116,7 +116,8 @@ scan_bytes(struct pw_scan *m, uint64_t *consumed)
         return PW_KIND_BROKEN;
     }
     pw_machine_set_room(m);
-    m->objects.at[m->objects.len++] = (struct object){.depth = 1, .flags = OBJECT_KEPT};
+    m->objects.at[m->objects.len++] =
+        (struct object){.size = 1, .depth = 1, .flags = OBJECT_KEPT};
     if (!run(m, consumed)) {
         return pw_decode_rows[m->frame.ptr[0]].known ? PW_KIND_BROKEN : PW_KIND_OPAQUE;
     }

@@ -324,7 +324,18 @@ static const struct limit_case limit_cases[] = {
 };
 
 static const struct pw_limits small_limits = {
-    .max_bytes = 4096, .max_ops = 2000, .max_stack = 300, .max_depth = 50, .max_memo = 200};
+    .max_bytes = 4096,
+    .max_ops = 2000,
+    .max_stack = 300,
+    .max_depth = 50,
+    .max_memo = 200,
+    .max_unfold = 1000,
+    .max_work = 1000,
+    .max_key_depth = 20,
+    .max_collisions = 8,
+    .max_int_bytes = 16,
+    .max_heap = 1 << 20,
+};
 
 static void
 each_limit_stops_the_scan_with_its_own_finding(void **state)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/pickle/cost.h"
+
+#include <stdlib.h>
+
+#include "common/pickle/hash.h"
+
+enum {
+    UNFOLD_EACH = 100, /* what honest sharing may come to, for each opcode */
+    WORK_EACH = 16,    /* … and for each byte */
+    CONSTANT_BYTES = 32,
+
+    /* Of a sketch, below. */
+    SKETCH_BITS = 16,
+    SKETCH_SLACK = 4, /* times the mean of an entry */
+    COUNT_BITS = 16,
+    SCAN_BITS = 24,
+    TELL_SHIFT = COUNT_BITS + SCAN_BITS,
+};
+
+static const uint64_t count_mask = (1u << COUNT_BITS) - 1;
+static const uint32_t scan_mask = (1u << SCAN_BITS) - 1;
+
+/* No size grows past this, so that sums of a few fit 32 bits. */
+static const uint64_t size_ceiling = 0xf0000000u;
+
+void
+pw_cost_reset(struct pw_scan *m)
+{
+    m->sketch_scan = (m->sketch_scan + 1) & scan_mask;
+    if (m->sketch_scan == 0 && m->sketch != NULL) {
+        memset(m->sketch, 0, sizeof *m->sketch << SKETCH_BITS);
+    }
+    m->sketch_fed = 0;
+    m->work = 0;
+    m->heap = 0;
+}
+
+bool
+pw_cost_heap(struct pw_scan *m, const struct pw_op *op)
+{
+    uint64_t constants = (uint64_t)m->ops * CONSTANT_BYTES + m->frame.len;
+    return m->heap + constants <= m->limits.max_heap ||
+           pw_machine_stop(m, PW_R_LIMIT_HEAP, op);
+}
+
+bool
+pw_cost_nest(struct pw_scan *m, const struct pw_op *op, struct object *object,
+             struct nested sum)
+{
+    if (sum.depth >= m->limits.max_depth) {
+        return pw_machine_stop(m, PW_R_LIMIT_DEPTH, op);
+    }
+    uint64_t most = m->limits.max_unfold + (uint64_t)m->ops * UNFOLD_EACH;
+    uint64_t size = object->size + sum.size;
+    if (size > most || size > size_ceiling) {
+        return pw_machine_stop(m, PW_R_LIMIT_UNFOLD, op);
+    }
+    object->size = (uint32_t)size;
+    object->depth = object->depth > sum.depth ? object->depth : (uint16_t)(sum.depth + 1);
+    m->max_depth = object->depth > m->max_depth ? object->depth : m->max_depth;
+    return true;
+}
+
+static bool
+work(struct pw_scan *m, const struct pw_op *op, uint64_t steps)
+{
+    m->work += steps;
+    return m->work <= m->limits.max_work + (uint64_t)m->frame.len * WORK_EACH ||
+           pw_machine_stop(m, PW_R_LIMIT_WORK, op);
+}
+
+/* ---- collisions -----------------------------------------------------------------------
+ *
+ * A sketch counts hashes: honest ones spread evenly over its entries, and whoever makes
+ * many keys with one hash fills one of them. An entry is 24 bits that tell the last value
+ * apart, 24 bits of the scan it belongs to (so nothing needs clearing), and the count.
+ */
+
+static bool
+make_sketch(struct pw_scan *m)
+{
+    if (m->sketch == NULL) {
+        m->sketch = calloc((size_t)1 << SKETCH_BITS, sizeof *m->sketch);
+    }
+    if (m->sketch == NULL) {
+        m->err = PW_E_NOMEM;
+    }
+    return m->sketch != NULL;
+}
+
+/* Count a hash. The same value twice in a row, told by `tell` (0: it is always new), counts
+ * once: honest data repeats itself. */
+static bool
+count_hash(struct pw_scan *m, const struct pw_op *op, uint64_t hash, uint64_t tell)
+{
+    if (!make_sketch(m)) {
+        return false;
+    }
+    uint64_t *entry = &m->sketch[hash * 0x9e3779b97f4a7c15u >> (64 - SKETCH_BITS)];
+    uint64_t scan = m->sketch_scan;
+    bool fresh = (*entry >> COUNT_BITS & scan_mask) != scan;
+    uint64_t count = fresh ? 0 : *entry & count_mask;
+    bool again = !fresh && tell != 0 && *entry >> TELL_SHIFT == tell >> TELL_SHIFT;
+    count += again || count == count_mask ? 0 : 1;
+    *entry = tell >> TELL_SHIFT << TELL_SHIFT | scan << COUNT_BITS | count;
+    m->sketch_fed++;
+    uint64_t most =
+        m->limits.max_collisions + ((uint64_t)m->sketch_fed * SKETCH_SLACK >> SKETCH_BITS);
+    return count <= most || pw_machine_stop(m, PW_R_LIMIT_COLLISIONS, op);
+}
+
+/* Integers below the modulus hash to themselves and cannot collide with each other. */
+bool
+pw_cost_int(struct pw_scan *m, const struct pw_op *op)
+{
+    bool text = op->code == PW_OP_INT || op->code == PW_OP_LONG;
+    struct pw_span bytes = text ? op->line : pw_op_data(m->frame, op);
+    if (bytes.len > m->limits.max_int_bytes) {
+        return pw_machine_stop(m, PW_R_LIMIT_INT, op);
+    }
+    uint64_t hash = text ? pw_hash_digits(bytes) : pw_hash_long(bytes);
+    return count_hash(m, op, hash, pw_hash_bytes(bytes) | (uint64_t)1 << TELL_SHIFT);
+}
+
+/* One value that is no constant is hashed by the container `owner`. */
+static bool
+hash_key(struct pw_scan *m, const struct pw_op *op, struct pw_value value, uint32_t owner)
+{
+    const struct object *object = &m->objects.at[value.ref];
+    if (object->depth > m->limits.max_key_depth) {
+        return pw_machine_stop(m, PW_R_LIMIT_KEY_DEPTH, op);
+    }
+    if (!work(m, op, object->size)) {
+        return false;
+    }
+    if (value.kind != PW_V_TUPLE && value.kind != PW_V_FROZENSET) {
+        return true;
+    }
+    uint64_t hash = pw_hash_value(m, value) ^ (uint64_t)owner << 32;
+    return count_hash(m, op, hash, 0);
+}
+
+bool
+pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t step,
+             uint32_t owner)
+{
+    for (uint32_t i = first; i < m->plain_from; i += step) {
+        struct pw_value value = m->stack.at[i];
+        if (value.kind >= PW_V_TUPLE && !hash_key(m, op, value, owner)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- calls ----------------------------------------------------------------------------
+ *
+ * The tuples that went into a list are kept in runs: a value that refers to the run before,
+ * one that counts, then the tuples.
+ */
+
+enum { RUN_HEAD = 2 };
+
+static bool
+begin_run(struct pw_scan *m, uint32_t list, uint32_t *run)
+{
+    struct pw_value zero = {0};
+    if (m->items.len == 0 && !pw_machine_keep(m, zero)) { /* no run is number 0 */
+        return false;
+    }
+    *run = m->items.len;
+    if (!pw_machine_keep(m, (struct pw_value){.ref = m->objects.at[list].link}) ||
+        !pw_machine_keep(m, zero)) {
+        return false;
+    }
+    m->objects.at[list].link = *run;
+    return true;
+}
+
+bool
+pw_cost_list(struct pw_scan *m, uint32_t list, uint32_t first)
+{
+    uint32_t run = 0;
+    for (uint32_t i = first; i < m->plain_from; i++) {
+        struct pw_value value = m->stack.at[i];
+        if (value.kind != PW_V_TUPLE && value.kind != PW_V_FROZENSET) {
+            continue;
+        }
+        if ((run == 0 && !begin_run(m, list, &run)) || !pw_machine_keep(m, value)) {
+            return false;
+        }
+        m->items.at[run + 1].ref++;
+    }
+    return true;
+}
+
+static bool
+hash_list(struct pw_scan *m, const struct pw_op *op, uint32_t list)
+{
+    for (uint32_t run = m->objects.at[list].link; run != 0; run = m->items.at[run].ref) {
+        uint32_t count = m->items.at[run + 1].ref;
+        for (uint32_t i = 0; i < count; i++) {
+            if (!hash_key(m, op, m->items.at[run + RUN_HEAD + i], list)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool
+hash_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t tuple)
+{
+    const struct object *object = &m->objects.at[tuple];
+    for (uint32_t i = 0; i < object->count; i++) {
+        struct pw_value item = m->items.at[object->link + i];
+        if (item.kind >= PW_V_TUPLE && !hash_key(m, op, item, tuple)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Bytes of a constant, items of a container: what a call may copy of an argument. */
+static uint64_t
+length_of(const struct pw_scan *m, struct pw_value value)
+{
+    struct pw_op op = {0};
+    if (value.kind >= PW_V_TUPLE) {
+        return value.kind == PW_V_INSTANCE ? 1 : m->objects.at[value.ref].count;
+    }
+    if (value.kind < PW_V_STR || value.kind > PW_V_BYTEARRAY) {
+        return 1;
+    }
+    if (value.decoded) {
+        return m->texts.at[value.ref].len;
+    }
+    return pw_decode(m->frame, value.ref, &op) == PW_DECODE_OP ? op.end - op.off : 1;
+}
+
+static bool
+call_looks_at(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
+{
+    if (!work(m, op, length_of(m, value))) {
+        return false;
+    }
+    return value.kind == PW_V_LIST    ? hash_list(m, op, value.ref)
+           : value.kind == PW_V_TUPLE ? hash_tuple(m, op, value.ref)
+                                      : true;
+}
+
+bool
+pw_cost_call(struct pw_scan *m, const struct pw_op *op, struct pw_value args)
+{
+    if (args.kind != PW_V_TUPLE) {
+        return true;
+    }
+    struct object tuple = m->objects.at[args.ref];
+    for (uint32_t i = 0; i < tuple.count; i++) {
+        if (!call_looks_at(m, op, m->items.at[tuple.link + i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+pw_cost_state(struct pw_scan *m, const struct pw_op *op, struct pw_value state)
+{
+    return work(m, op, length_of(m, state));
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/pickle/hash.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Numbers hash modulo this prime (sys.hash_info.modulus). */
+static const uint64_t modulus = ((uint64_t)1 << 61) - 1;
+
+enum {
+    MODULUS_BITS = 61,
+    HASH_INF = 314159, /* sys.hash_info.inf */
+    TEXT_ENDS = 64,    /* of longer texts only both ends are looked at */
+    SET_SMALL = 32,    /* frozensets up to this size are hashed by their items */
+    FLOAT_TEXT = 400,  /* no float that counts is spelled longer */
+};
+
+static uint64_t
+mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t
+fold(unsigned __int128 number)
+{
+    uint64_t sum = (uint64_t)(number & modulus) + (uint64_t)(number >> MODULUS_BITS);
+    sum = (sum & modulus) + (sum >> MODULUS_BITS);
+    return sum == modulus ? 0 : sum;
+}
+
+/* -1 tells C code of an error, so nothing hashes to it. */
+static uint64_t
+signed_hash(uint64_t magnitude, bool negative)
+{
+    uint64_t hash = negative ? -magnitude : magnitude;
+    return hash == UINT64_MAX ? (uint64_t)-2 : hash;
+}
+
+uint64_t
+pw_hash_long(struct pw_span bytes)
+{
+    uint64_t rest = 0;
+    for (size_t i = bytes.len; i > 0; i--) {
+        rest = fold((unsigned __int128)rest << 8 | bytes.ptr[i - 1]);
+    }
+    bool negative = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0;
+    if (negative) { /* the magnitude is 2^(8 * len) minus what the bytes say */
+        uint64_t power = (uint64_t)1 << 8 * bytes.len % MODULUS_BITS;
+        rest = fold((unsigned __int128)power + modulus - rest);
+    }
+    return signed_hash(rest, negative);
+}
+
+uint64_t
+pw_hash_digits(struct pw_span text)
+{
+    uint64_t rest = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t digit = (uint8_t)(text.ptr[i] - '0');
+        rest = digit > 9 ? rest : fold((unsigned __int128)rest * 10 + digit);
+    }
+    return signed_hash(rest, text.len > 0 && text.ptr[0] == '-');
+}
+
+uint64_t
+pw_hash_double(double number)
+{
+    if (isnan(number)) {
+        return 0;
+    }
+    if (isinf(number)) {
+        return number > 0 ? HASH_INF : (uint64_t)-HASH_INF;
+    }
+    int exponent;
+    double part = frexp(fabs(number), &exponent);
+    uint64_t hash = 0;
+    while (part > 0) { /* 28 bits at a time, as exact as the float */
+        part *= 1 << 28;
+        exponent -= 28;
+        uint64_t whole = (uint64_t)part;
+        part -= (double)whole;
+        hash = fold(((unsigned __int128)hash << 28) + whole);
+    }
+    int turn = (exponent % MODULUS_BITS + MODULUS_BITS) % MODULUS_BITS;
+    return signed_hash(fold((unsigned __int128)hash << turn), number < 0);
+}
+
+static uint64_t
+mix_bytes(uint64_t hash, const uint8_t *from, size_t len)
+{
+    for (; len >= sizeof hash; from += sizeof hash, len -= sizeof hash) {
+        uint64_t word;
+        memcpy(&word, from, sizeof word);
+        hash = mix(hash, word);
+    }
+    uint64_t tail = 0;
+    for (size_t i = 0; i < len; i++) {
+        tail = tail << 8 | from[i];
+    }
+    return mix(hash, tail);
+}
+
+uint64_t
+pw_hash_bytes(struct pw_span bytes)
+{
+    if (bytes.len <= 2 * (size_t)TEXT_ENDS) {
+        return mix_bytes(bytes.len, bytes.ptr, bytes.len);
+    }
+    uint64_t hash = mix_bytes(bytes.len, bytes.ptr, TEXT_ENDS);
+    return mix_bytes(hash, bytes.ptr + bytes.len - TEXT_ENDS, TEXT_ENDS);
+}
+
+static uint64_t
+hash_float_text(struct pw_span line)
+{
+    char text[FLOAT_TEXT + 1] = {0};
+    memcpy(text, line.ptr, line.len < FLOAT_TEXT ? line.len : FLOAT_TEXT);
+    return pw_hash_double(strtod(text, NULL));
+}
+
+static uint64_t
+hash_float_bits(uint64_t big_endian)
+{
+    uint64_t bits = __builtin_bswap64(big_endian);
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    return pw_hash_double(number);
+}
+
+static uint64_t
+hash_number(const struct pw_scan *m, struct pw_value value)
+{
+    struct pw_op op = {0};
+    if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP) {
+        return 0;
+    }
+    switch (op.code) {
+    case PW_OP_NEWTRUE:
+        return 1;
+    case PW_OP_BININT:
+        return signed_hash((uint64_t)llabs((int32_t)op.arg), (int32_t)op.arg < 0);
+    case PW_OP_BININT1:
+    case PW_OP_BININT2:
+        return op.arg;
+    case PW_OP_LONG1:
+    case PW_OP_LONG4:
+        return pw_hash_long(pw_op_data(m->frame, &op));
+    case PW_OP_INT:
+    case PW_OP_LONG:
+        return pw_hash_digits(op.line);
+    case PW_OP_FLOAT:
+        return hash_float_text(op.line);
+    case PW_OP_BINFLOAT:
+        return hash_float_bits(op.arg);
+    default: /* NEWFALSE */
+        return 0;
+    }
+}
+
+/* xxHash, as Objects/tupleobject.c has it. */
+static uint64_t
+hash_tuple(const struct pw_scan *m, const struct object *tuple)
+{
+    static const uint64_t prime1 = 11400714785074694791u;
+    static const uint64_t prime2 = 14029467366897019727u;
+    static const uint64_t prime5 = 2870177450012600261u;
+    uint64_t sum = prime5;
+    for (uint32_t i = 0; i < tuple->count; i++) {
+        sum += pw_hash_value(m, m->items.at[tuple->link + i]) * prime2;
+        sum = (sum << 31 | sum >> 33) * prime1;
+    }
+    sum += tuple->count ^ (prime5 ^ 3527539u);
+    return sum == UINT64_MAX ? 1546275796u : sum;
+}
+
+/*
+ * Objects/setobject.c spreads the hash of each item and adds them without carry, so their
+ * order does not matter; what follows only mixes the sum. An item spelled twice counts
+ * once. Sets that are large, or hold two items of one hash, all get the same: whoever uses
+ * many such as keys is taken for an attacker.
+ */
+static uint64_t
+hash_frozenset(const struct pw_scan *m, const struct object *set)
+{
+    uint64_t hashes[SET_SMALL];
+    uint64_t sum = 0;
+    if (set->count > SET_SMALL) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        hashes[i] = pw_hash_value(m, m->items.at[set->link + i]);
+        for (uint32_t j = 0; j < i; j++) {
+            if (hashes[j] == hashes[i]) {
+                return 0;
+            }
+        }
+        sum ^= (hashes[i] ^ 89869747u ^ hashes[i] << 16) * 3644798167u;
+    }
+    return mix(set->count, sum);
+}
+
+uint64_t
+pw_hash_value(const struct pw_scan *m, struct pw_value value)
+{
+    struct pw_span text;
+    switch ((enum pw_value_kind)value.kind) {
+    case PW_V_NONE:
+        return 0xfca86420u;
+    case PW_V_BOOL:
+    case PW_V_INT:
+    case PW_V_FLOAT:
+        return hash_number(m, value);
+    case PW_V_STR:
+    case PW_V_BYTES:
+    case PW_V_BYTESTR:
+        return pw_machine_value_text(m, value, &text) ? pw_hash_bytes(text) : 0;
+    case PW_V_GLOBAL:
+        return mix(pw_hash_bytes(m->imports.at[value.ref].mod),
+                   pw_hash_bytes(m->imports.at[value.ref].name));
+    case PW_V_TUPLE:
+        return hash_tuple(m, &m->objects.at[value.ref]);
+    case PW_V_FROZENSET:
+        return hash_frozenset(m, &m->objects.at[value.ref]);
+    default: /* instances hash by identity, or by code that we do not know */
+        return mix(value.kind, value.ref);
+    }
+}
