@@ -8,7 +8,7 @@
 #include "common/base/hex.h"
 #include "common/base/utf8.h"
 
-enum { LONGEST = 1 << 20 };
+enum { LONGEST = 8 << 20 };
 
 /* The code unit of an escape \uXXXX at `at`; -1 when there is none. */
 static int32_t
@@ -68,22 +68,38 @@ mend_surrogates(char *copy, size_t len)
     }
 }
 
-json_t *
-pw_json_line_parse(struct pw_span line)
+enum pw_err
+pw_json_line_read(struct pw_span line, json_t **object)
 {
-    char *copy = line.len > 0 && line.len <= LONGEST ? malloc(line.len) : NULL;
+    *object = NULL;
+    if (line.len == 0 || line.len > LONGEST) {
+        return PW_E_FORMAT;
+    }
+    char *copy = malloc(line.len);
     if (copy == NULL) {
-        return NULL;
+        return PW_E_NOMEM;
     }
     memcpy(copy, line.ptr, line.len);
     mend_surrogates(copy, line.len);
-    json_t *object = json_loadb(copy, line.len, JSON_ALLOW_NUL, NULL);
+    json_error_t error;
+    *object = json_loadb(copy, line.len, JSON_ALLOW_NUL, &error);
     free(copy);
-    if (!json_is_object(object)) {
-        json_decref(object);
-        return NULL;
+    if (*object == NULL) {
+        bool no_memory = json_error_code(&error) == json_error_out_of_memory;
+        return no_memory ? PW_E_NOMEM : PW_E_FORMAT;
     }
-    return object;
+    if (!json_is_object(*object)) {
+        pw_json_line_free(object);
+        return PW_E_FORMAT;
+    }
+    return PW_E_OK;
+}
+
+json_t *
+pw_json_line_parse(struct pw_span line)
+{
+    json_t *object;
+    return pw_json_line_read(line, &object) == PW_E_OK ? object : NULL;
 }
 
 void

@@ -128,6 +128,7 @@ print_json(const struct pw_judge *judge, const char *path)
     pw_json_str(&json, "verdict",
                 pw_verdict_text(judge->refusals == 0 ? PW_PASS : PW_QUARANTINE));
     pw_json_str(&json, "reason", pw_reason_code(judge->reason));
+    pw_json_str(&json, "policy", pw_policy_name(judge->policy));
     pw_json_str(&json, "kind", pw_kind_text(report->kind));
     pw_json_uint(&json, "proto", report->proto);
     pw_json_uint(&json, "ops", report->ops);
@@ -141,6 +142,7 @@ print_json(const struct pw_judge *judge, const char *path)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
+    pw_json_uint(&json, "finds_total", judge->refusals);
     pw_json_end_object(&json);
     pw_json_newline(&json);
     if (json.err == PW_E_OK) {

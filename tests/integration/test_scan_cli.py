@@ -97,6 +97,7 @@ def test_the_object_has_the_members_that_are_promised(tmp_path):
     _, (report,) = scan(path)
     assert report == {
         "path": str(path), "bytes": len(data), "verdict": "quarantine", "reason": "import.denied",
+        "policy": "python-data", "finds_total": 1,
         "kind": "pickle", "proto": 4, "ops": len(list(pickletools.genops(data))), "consumed": len(data),
         "imports": [{"mod": "posix", "name": "system", "op": "STACK_GLOBAL", "off": 28, "allowed": False,
                      "uses": ["call"]}],
