@@ -12,7 +12,7 @@ packages_of() {
         echo gcc libc6-dev cmake ninja-build pkg-config
         echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev
         ;;
-    test) echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema libpython3.11-testsuite ;;
+    test) echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema libpython3.11-testsuite tzdata ;;
     fuzz) echo clang libclang-rt-14-dev llvm ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
     *) return 1 ;;
