@@ -5,13 +5,6 @@
 
 #include "common/pickle/decode.h"
 
-static const struct pw_limits limits = {.max_bytes = 1 << 20,
-                                        .max_ops = 1 << 20,
-                                        .max_stack = 1 << 16,
-                                        .max_depth = 1000,
-                                        .max_memo = 1 << 16,
-                                        .max_ratio = 200};
-
 const char *
 failure_text(enum failure failure)
 {
@@ -19,7 +12,8 @@ failure_text(enum failure failure)
         [FAIL_NONE] = "none",         [FAIL_BREACH] = "breach",
         [FAIL_ESCAPE] = "escape",     [FAIL_MISSED] = "missed",
         [FAIL_SURPLUS] = "surplus",   [FAIL_NOT_PICKLE] = "not-pickle",
-        [FAIL_POSITION] = "position", [FAIL_REFUSAL] = "refusal"};
+        [FAIL_POSITION] = "position", [FAIL_UNTOLD] = "untold",
+        [FAIL_REFUSAL] = "refusal"};
     return texts[failure];
 }
 
@@ -61,6 +55,17 @@ extension_code(struct pw_span frame, uint32_t off)
     return pw_decode(frame, off, &op) == PW_DECODE_OP ? (uint32_t)op.arg : 0;
 }
 
+static bool
+is_ascii(struct pw_span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The findings that are steps. */
 static void
 add_find(struct forecast *forecast, const struct pw_find *find)
@@ -89,8 +94,10 @@ add_find(struct forecast *forecast, const struct pw_find *find)
     case PW_R_IMPORT_UNRESOLVED:
         if (last == NULL || last->off != find->off) {
             last = add_step(forecast, ORACLE_IMPORT, find->off);
+            last->any_name = true;
         }
-        last->any_name = true;
+        /* What Python 2 wrote is read by the consumer's encoding, beyond ASCII. */
+        last->any_name = last->any_name || !is_ascii(last->mod) || !is_ascii(last->name);
         break;
     default:
         break;
@@ -153,7 +160,7 @@ compare_foresee(struct pw_scan *scan, const struct pw_policy *policy, struct pw_
     forecast->past_stop = false;
     forecast->skips_from = UINT32_MAX;
     forecast->key_from = UINT32_MAX;
-    if (pw_scan_frame(scan, stream, &limits, &forecast->report) != PW_E_OK) {
+    if (pw_scan_frame(scan, stream, &pw_limits_default, &forecast->report) != PW_E_OK) {
         abort();
     }
     const struct pw_report *report = &forecast->report;
@@ -269,6 +276,8 @@ compare_answer(const struct forecast *forecast, const struct pw_policy *policy,
         result.failure = forecast->refused ? FAIL_MISSED : FAIL_ESCAPE;
     } else if (answer->finished) {
         result.failure = judge_finished(forecast, answer, result.at);
+    } else if (answer->malformed && forecast->report.kind == PW_KIND_PICKLE) {
+        result.failure = FAIL_UNTOLD;
     }
     if (result.failure != FAIL_NONE && forecast->refused &&
         was_warned(forecast, reader, result.at)) {

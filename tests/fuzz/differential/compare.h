@@ -22,6 +22,7 @@ enum failure {
     FAIL_SURPLUS,    /* loaded to the end, and not all that was foretold was done */
     FAIL_NOT_PICKLE, /* loaded to the end, and the report says it is no pickle */
     FAIL_POSITION,   /* loaded to the end, which is elsewhere than the report says */
+    FAIL_UNTOLD,     /* malformed, and the report has nothing against it */
     FAIL_REFUSAL,    /* a pickle of a real pickler has a finding */
     FAIL_COUNT
 };

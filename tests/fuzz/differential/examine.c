@@ -5,7 +5,9 @@
 
 #include "common/pickle/opcode.h"
 
-enum { SHRINK_LOADS = 5000 };
+/* Pieces longer than this are halved when they cannot be deleted; then each size is tried.
+ */
+enum { SHRINK_LOADS = 20000, SHRINK_EACH = 40 };
 
 struct examiner *
 examiner_new(void)
@@ -45,7 +47,8 @@ ask(struct examiner *examiner, const struct plan *plan, enum oracle_reader reade
     struct oracle_call call = {.reader = reader,
                                .encoding = plan->encoding,
                                .buffers = plan->buffers,
-                               .buffer_size = plan->buffer_size};
+                               .buffer_size = plan->buffer_size,
+                               .closely = examiner->forecast.report.find_count == 0};
     struct oracle_answer *answer = &examiner->answer;
     oracle_ask(&call, answer);
     struct comparison result =
@@ -132,7 +135,9 @@ examine_shrink(struct examiner *examiner, const struct plan *plan, struct verdic
                 at++;
             }
         }
-        piece = shorter && piece <= len ? piece : piece / 2;
+        if (!shorter || piece > len) {
+            piece = piece > SHRINK_EACH ? piece / 2 : piece - 1;
+        }
     }
     free(trial);
     return len;
@@ -209,7 +214,7 @@ explain_answer(const struct plan *plan, enum oracle_reader reader,
     if (reader == ORACLE_BUFFERED) {
         fprintf(out, "buffer of %u, ", plan->buffer_size);
     }
-    fputs(answer->finished ? "a value" : answer->error != NULL ? answer->error : "?", out);
+    fputs(answer->finished ? "a value" : answer->error, out);
     if (answer->position >= 0) {
         fprintf(out, ", ends at %lld", (long long)answer->position);
     }
@@ -233,5 +238,7 @@ examine_explain(struct examiner *examiner, const struct plan *plan, struct verdi
     }
     fputc('\n', out);
     explain_report(&examiner->forecast, out);
-    explain_answer(plan, verdict.reader, &examiner->answer, out);
+    if (!examiner->forecast.limited) { /* otherwise nobody was asked */
+        explain_answer(plan, verdict.reader, &examiner->answer, out);
+    }
 }

@@ -60,7 +60,7 @@ struct verdict examine(struct examiner *examiner, const struct plan *plan,
 struct verdict examine_real(struct examiner *examiner, struct pw_span stream);
 
 /*
- * Delete from `bytes` what the failure does not need; returns the new length. Takes a few
+ * Delete from `bytes` what the failure does not need; returns the new length. Takes twenty
  * thousand loads at most.
  */
 size_t examine_shrink(struct examiner *examiner, const struct plan *plan,

@@ -242,6 +242,7 @@ static const struct pw_span numbers[] = {TEXT_OF("0"),
                                          TEXT_OF("5."),
                                          TEXT_OF("-inf"),
                                          TEXT_OF("1e5"),
+
                                          TEXT_OF("0\0a"),
                                          TEXT_OF("\0001"),
                                          TEXT_OF("\v1"),
@@ -771,8 +772,8 @@ say_start(struct writer *w)
         return; /* protocols 0 and 1 have no header */
     }
     put_byte(w, PW_OP_PROTO);
-    put_byte(w,
-             kind == 1 ? 2 + random_below(w->random, 2) : 4 + random_once_in(w->random, 4));
+    uint32_t newer = random_once_in(w->random, 4) ? 1 : 0;
+    put_byte(w, (kind == 1 ? 2 : 4) + newer);
     if (kind == 3) {
         say_frame(w);
     }

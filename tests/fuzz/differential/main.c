@@ -19,10 +19,11 @@
 #include "tests/fuzz/differential/generate.h"
 
 enum {
-    STREAM_MOST = 8192,  /* longer files are read, compared and never changed */
-    FAILURES_SHOWN = 10, /* different ones; then the run ends */
-    HANG_SECONDS = 10,   /* no stream without a limit.* finding may take so long */
-    LOOK_EVERY = 256,    /* streams between two looks at the clock */
+    STREAM_MOST = 8192,   /* longer files are read, compared and never changed */
+    FAILURES_SHOWN = 10,  /* different ones; then the run ends */
+    FAILURES_TRIED = 500, /* so does it after so many altogether */
+    HANG_SECONDS = 10,    /* no stream without a limit.* finding may take so long */
+    LOOK_EVERY = 256,     /* streams between two looks at the clock */
 };
 
 /* CPython may ask for so much memory, and gets MemoryError beyond. */
@@ -62,6 +63,8 @@ struct run {
     size_t seed_count;
     uint64_t real;
     uint64_t failures;
+    uint32_t shown[FAILURES_SHOWN]; /* sums of the failures told so far */
+    size_t shown_count;
     uint8_t stream[STREAM_MOST];
     size_t len;
 };
@@ -152,20 +155,39 @@ hold_stream(struct run *run, struct pw_span bytes)
 /* ---- failures -------------------------------------------------------------------------
  */
 
+/* FNV-1a, for names of files and to tell failures apart. */
+static uint32_t
+sum_of(struct pw_span stream, enum failure failure)
+{
+    uint64_t sum = 0xcbf29ce484222325 + (uint64_t)failure;
+    for (size_t i = 0; i < stream.len; i++) {
+        sum = (sum ^ stream.ptr[i]) * 0x100000001b3;
+    }
+    return (uint32_t)(sum ^ sum >> 32);
+}
+
 static void
 write_found(const struct run *run, enum failure failure, struct pw_span stream)
 {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-    for (size_t i = 0; i < stream.len; i++) {
-        hash = (hash ^ stream.ptr[i]) * 0x100000001b3;
-    }
     char path[4096];
     snprintf(path, sizeof path, "%s/%s-%08" PRIx32, run->options.found,
-             failure_text(failure), (uint32_t)(hash ^ hash >> 32));
+             failure_text(failure), sum_of(stream, failure));
     FILE *file = fopen(path, "wb");
     bool good = file != NULL && fwrite(stream.ptr, 1, stream.len, file) == stream.len;
     good = file != NULL && fclose(file) == 0 && good;
     printf("  %s %s\n", good ? "written to" : "could not be written to", path);
+}
+
+static bool
+is_new(struct run *run, uint32_t sum)
+{
+    for (size_t i = 0; i < run->shown_count; i++) {
+        if (run->shown[i] == sum) {
+            return false;
+        }
+    }
+    run->shown[run->shown_count++] = sum;
+    return true;
 }
 
 static void
@@ -174,8 +196,10 @@ tell_failure(struct run *run, const struct plan *plan, struct verdict verdict)
     struct tally tally = run->examiner->tally; /* looking closer counts for nothing */
     run->len = examine_shrink(run->examiner, plan, verdict, run->stream, run->len);
     struct pw_span small = {run->stream, run->len};
-    examine_explain(run->examiner, plan, verdict, small, stdout);
-    write_found(run, verdict.failure, small);
+    if (is_new(run, sum_of(small, verdict.failure))) {
+        examine_explain(run->examiner, plan, verdict, small, stdout);
+        write_found(run, verdict.failure, small);
+    }
     run->failures++;
     run->examiner->tally = tally;
 }
@@ -185,7 +209,7 @@ try_stream(struct run *run, const struct plan *plan)
 {
     struct verdict verdict =
         examine(run->examiner, plan, (struct pw_span){run->stream, run->len});
-    if (verdict.failure != FAIL_NONE) {
+    if (verdict.failure != FAIL_NONE && run->shown_count < FAILURES_SHOWN) {
         tell_failure(run, plan, verdict);
     }
 }
@@ -237,7 +261,7 @@ take_real(void *arg, struct pw_span stream)
     hold_stream(run, stream);
     struct verdict verdict = examine_real(run->examiner, stream);
     run->real++;
-    if (verdict.failure != FAIL_NONE) {
+    if (verdict.failure != FAIL_NONE && run->shown_count < FAILURES_SHOWN) {
         struct plan plan = plan_everything();
         tell_failure(run, &plan, verdict);
     }
@@ -305,7 +329,7 @@ loop(struct run *run, double begin)
 {
     const struct tally *tally = &run->examiner->tally;
     double end = begin + run->options.seconds;
-    while (run->failures < FAILURES_SHOWN) {
+    while (run->shown_count < FAILURES_SHOWN && run->failures < FAILURES_TRIED) {
         if (run->options.count > 0 && compared(tally) >= run->options.count) {
             return;
         }

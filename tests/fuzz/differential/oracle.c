@@ -624,16 +624,55 @@ load_file(const struct oracle_call *call, PyObject *keywords)
     return value;
 }
 
-static void
-note_error(struct oracle_answer *answer)
+/* What Modules/_pickle.c and Lib/pickle.py say of streams that no value could save. */
+static bool
+is_about_bytes(PyObject *message)
 {
-    PyObject *type = PyErr_Occurred();
+    static const char *const starts[] = {
+        "unpickling stack underflow",  "unexpected MARK",
+        "could not find MARK",         "pickle data was truncated",
+        "pickle exhausted before end", "beginning of a new frame",
+        "Memo value not found",        "odd number of items",
+        "the STRING opcode argument",  "could not convert string",
+        "invalid literal for int"};
+    PyObject *text = message == NULL ? NULL : PyObject_Str(message);
+    const char *words = text == NULL ? NULL : PyUnicode_AsUTF8(text);
+    bool about = false;
+    for (size_t i = 0; words != NULL && i < PW_COUNT(starts) && !about; i++) {
+        about = strncmp(words, starts[i], strlen(starts[i])) == 0;
+    }
+    Py_XDECREF(text);
+    PyErr_Clear();
+    return about;
+}
+
+/* Bytes or memo run out: no stub raises these. Others tell by their words. */
+static bool
+is_malformed(PyObject *type, PyObject *message)
+{
+    /* Before 3.8 a KeyError may be an opcode of protocol 5. */
+    bool knows_all = PY_VERSION_HEX >= 0x03080000;
+    return PyErr_GivenExceptionMatches(type, PyExc_EOFError) ||
+           (knows_all && PyErr_GivenExceptionMatches(type, PyExc_KeyError)) ||
+           is_about_bytes(message);
+}
+
+static void
+note_error(struct oracle_answer *answer, bool closely)
+{
+    PyObject *type;
+    PyObject *message;
+    PyObject *trace;
+    PyErr_Fetch(&type, &message, &trace);
     if (type == NULL) {
         return;
     }
-    answer->error = PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "?";
-    answer->no_memory = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
-    PyErr_Clear();
+    answer->error = ((PyTypeObject *)type)->tp_name;
+    answer->no_memory = PyErr_GivenExceptionMatches(type, PyExc_MemoryError) != 0;
+    answer->malformed = closely && is_malformed(type, message);
+    Py_DECREF(type);
+    Py_XDECREF(message);
+    Py_XDECREF(trace);
 }
 
 static void
@@ -656,6 +695,7 @@ oracle_ask(const struct oracle_call *call, struct oracle_answer *answer)
     answer->text_used = 0;
     answer->full = false;
     answer->no_memory = false;
+    answer->malformed = false;
     answer->position = -1;
     answer->error = NULL;
     answering = answer;
@@ -665,7 +705,7 @@ oracle_ask(const struct oracle_call *call, struct oracle_answer *answer)
                           ? call_with(here.loads, here.stream, keywords)
                           : load_file(call, keywords);
     answer->finished = value != NULL;
-    note_error(answer);
+    note_error(answer, call->closely);
     Py_XDECREF(value);
     tidy_up();
 }

@@ -33,6 +33,7 @@ struct oracle_call {
     enum oracle_encoding encoding;
     bool buffers;         /* out-of-band buffers are offered (CPython 3.8 and later) */
     uint32_t buffer_size; /* ORACLE_BUFFERED: of the reader; at least 1 */
+    bool closely;         /* find out whether an error is about the bytes; slower */
 };
 
 enum oracle_event_kind {
@@ -57,13 +58,15 @@ struct oracle_answer {
     bool full;     /* more happened than is kept */
     bool finished; /* load returned a value */
     bool no_memory;
+    bool malformed;    /* asked closely: the bytes are to blame, not what they stand for */
     int64_t position;  /* finished, ORACLE_FILE: where the file stands; otherwise -1 */
     const char *error; /* unfinished: the class of the exception */
     size_t text_used;
     uint8_t text[ORACLE_TEXT]; /* of the names */
 };
 
-/* Start the interpreter; false, with a sentence on standard error, when it does not. */
+/* Start the interpreter, once; false, with a sentence on standard error, when it does not.
+ */
 bool oracle_start(void);
 
 /* "3.11.2": the CPython that runs, not the one whose headers were used. */
