@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/pickle/hash.h"
+#include "common/pickle/unfold.h"
 
 enum {
     UNFOLD_EACH = 100, /* what honest sharing may come to, for each opcode */
@@ -155,67 +156,17 @@ pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t
 }
 
 /* ---- calls ----------------------------------------------------------------------------
- *
- * The tuples that went into a list are kept in runs: a value that refers to the run before,
- * one that counts, then the tuples.
  */
 
-enum { RUN_HEAD = 2 };
-
+/* A call may make a set of a list or tuple. */
 static bool
-begin_run(struct pw_scan *m, uint32_t list, uint32_t *run)
+hash_items(struct pw_scan *m, const struct pw_op *op, struct pw_value of)
 {
-    struct pw_value zero = {0};
-    if (m->items.len == 0 && !pw_machine_keep(m, zero)) { /* no run is number 0 */
-        return false;
-    }
-    *run = m->items.len;
-    if (!pw_machine_keep(m, (struct pw_value){.ref = m->objects.at[list].link}) ||
-        !pw_machine_keep(m, zero)) {
-        return false;
-    }
-    m->objects.at[list].link = *run;
-    return true;
-}
-
-bool
-pw_cost_list(struct pw_scan *m, uint32_t list, uint32_t first)
-{
-    uint32_t run = 0;
-    for (uint32_t i = first; i < m->plain_from; i++) {
-        struct pw_value value = m->stack.at[i];
-        if (value.kind != PW_V_TUPLE && value.kind != PW_V_FROZENSET) {
-            continue;
-        }
-        if ((run == 0 && !begin_run(m, list, &run)) || !pw_machine_keep(m, value)) {
-            return false;
-        }
-        m->items.at[run + 1].ref++;
-    }
-    return true;
-}
-
-static bool
-hash_list(struct pw_scan *m, const struct pw_op *op, uint32_t list)
-{
-    for (uint32_t run = m->objects.at[list].link; run != 0; run = m->items.at[run].ref) {
-        uint32_t count = m->items.at[run + 1].ref;
-        for (uint32_t i = 0; i < count; i++) {
-            if (!hash_key(m, op, m->items.at[run + RUN_HEAD + i], list)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static bool
-hash_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t tuple)
-{
-    const struct object *object = &m->objects.at[tuple];
-    for (uint32_t i = 0; i < object->count; i++) {
-        struct pw_value item = m->items.at[object->link + i];
-        if (item.kind >= PW_V_TUPLE && !hash_key(m, op, item, tuple)) {
+    struct pw_value item;
+    struct pw_children items = pw_unfold_children(m, of);
+    while (pw_unfold_next(m, &items, &item)) {
+        bool hashable = item.kind < PW_V_LIST || item.kind > PW_V_SET;
+        if (hashable && !hash_key(m, op, item, of.ref)) {
             return false;
         }
     }
@@ -245,9 +196,8 @@ call_looks_at(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
     if (!work(m, op, length_of(m, value))) {
         return false;
     }
-    return value.kind == PW_V_LIST    ? hash_list(m, op, value.ref)
-           : value.kind == PW_V_TUPLE ? hash_tuple(m, op, value.ref)
-                                      : true;
+    return (value.kind != PW_V_LIST && value.kind != PW_V_TUPLE) ||
+           hash_items(m, op, value);
 }
 
 bool

@@ -59,10 +59,6 @@ bool pw_cost_int(struct pw_scan *m, const struct pw_op *op);
 bool pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t step,
                   uint32_t owner);
 
-/* The list `list` gets the values of the stack from `first` on: its tuples are noted, since
- * a call may make a set of it. False: err is latched. */
-bool pw_cost_list(struct pw_scan *m, uint32_t list, uint32_t first);
-
 /* A call looks at its arguments, and may hash what is in a list or tuple among them. */
 bool pw_cost_call(struct pw_scan *m, const struct pw_op *op, struct pw_value args);
 

@@ -9,6 +9,7 @@
 #include "common/pickle/machine.h"
 #include "common/pickle/number.h"
 #include "common/pickle/text.h"
+#include "common/pickle/unfold.h"
 
 /* A memo index may run ahead of its entries by this much and twice their number. */
 enum { MEMO_SLACK = 65536 };
@@ -181,8 +182,12 @@ keep_items(struct pw_scan *m, uint32_t object, uint32_t first)
     m->objects.at[object].link = m->items.len;
     m->objects.at[object].count = m->stack.len - first;
     for (uint32_t i = first; i < m->stack.len; i++) {
-        if (!pw_machine_keep(m, m->stack.at[i])) {
+        struct pw_value value = m->stack.at[i];
+        if (!pw_machine_keep(m, value)) {
             return false;
+        }
+        if (value.kind >= PW_V_TUPLE) {
+            m->objects.at[value.ref].flags |= OBJECT_STORED;
         }
     }
     return true;
@@ -277,9 +282,9 @@ make_container(struct pw_scan *m, const struct pw_op *op, uint32_t first,
     m->objects.at[out->ref].count = m->stack.len - first;
     switch (op->kind) {
     case PW_V_LIST:
-        return pw_cost_list(m, out->ref, first);
+        return pw_unfold_note(m, *out, first);
     case PW_V_DICT:
-        return pw_cost_keys(m, op, first, 2, out->ref);
+        return pw_unfold_note(m, *out, first) && pw_cost_keys(m, op, first, 2, out->ref);
     default:
         return keep_items(m, out->ref, first) && pw_cost_keys(m, op, first, 1, out->ref);
     }
@@ -327,7 +332,15 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
     return true;
 }
 
-/* What the values from `first` to the top are to the container that gets them. */
+/* `object` changes; what it is in already counted it as it was. */
+static bool
+grow(struct pw_scan *m, const struct pw_op *op, uint32_t object, struct nested sum)
+{
+    m->late = m->late || (m->objects.at[object].flags & OBJECT_STORED) != 0;
+    return pw_cost_nest(m, op, &m->objects.at[object], sum);
+}
+
+/* The values from `first` to the top go into `target`. */
 static bool
 fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t first,
      struct nested sum)
@@ -336,14 +349,13 @@ fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t
         !pw_cost_keys(m, op, first, op->kind == PW_V_DICT ? 2 : 1, target.ref)) {
         return false;
     }
-    if (target.kind == PW_V_LIST && !pw_cost_list(m, target.ref, first)) {
-        return false;
-    }
     if (target.kind < PW_V_LIST || target.kind == PW_V_FROZENSET) {
         return true; /* refused already; what it holds does not change */
     }
-    m->objects.at[target.ref].count += m->stack.len - first;
-    return pw_cost_nest(m, op, &m->objects.at[target.ref], sum);
+    if (target.kind != PW_V_INSTANCE) {
+        m->objects.at[target.ref].count += m->stack.len - first;
+    }
+    return pw_unfold_note(m, target, first) && grow(m, op, target.ref, sum);
 }
 
 /* APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS: the container is below the operands. */
@@ -694,32 +706,31 @@ check_kind(struct pw_scan *m, const struct pw_op *op, struct pw_value value,
 static bool
 step_call(struct pw_scan *m, const struct pw_op *op)
 {
-    uint32_t pops = op->code == PW_OP_NEWOBJ_EX ? 3 : 2;
+    bool keyworded = op->code == PW_OP_NEWOBJ_EX;
+    uint32_t pops = keyworded ? 3 : 2;
     if (height(m) < pops) {
         return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
     struct pw_value callee = *top(m, pops - 1);
     struct pw_value args = *top(m, pops - 2);
-    struct pw_value keywords = *top(m, 0);
-    cut(m, m->stack.len - pops);
+    struct pw_value keywords = keyworded ? *top(m, 0) : (struct pw_value){0};
     struct nested sum = {0};
     pw_cost_add(m, args, &sum);
-    bool tuple = check_kind(m, op, args, PW_V_TUPLE);
-    if (pops == 3) {
+    pw_cost_add(m, keywords, &sum);
+    cut(m, m->stack.len - pops);
+    bool described = check_kind(m, op, args, PW_V_TUPLE) && !keyworded;
+    if (keyworded) {
         (void)check_kind(m, op, keywords, PW_V_DICT);
-        pw_cost_add(m, keywords, &sum);
-        if (!settle(m, op, args)) {
-            return false;
-        }
-        args = (struct pw_value){0}; /* no shape describes keywords */
-    } else if (!tuple) {
-        if (!settle(m, op, args)) {
-            return false;
-        }
-        args = (struct pw_value){0};
     }
-    return call(m, op, callee, args, sum,
-                op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW);
+    if (!described && !settle(m, op, args)) {
+        return false;
+    }
+    /* No shape describes keywords, or arguments that are no tuple. */
+    struct pw_value known = described ? args : (struct pw_value){0};
+    return call(m, op, callee, known, sum,
+                op->code == PW_OP_REDUCE ? PW_USE_CALL : PW_USE_NEW) &&
+           pw_unfold_note_one(m, *top(m, 0), args) &&
+           pw_unfold_note_one(m, *top(m, 0), keywords);
 }
 
 /* The values from `first` on become the arguments of `callee`; the stack is cut at `base`.
@@ -735,7 +746,8 @@ instantiate(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     struct nested sum = {0};
     pw_cost_add(m, args, &sum);
     cut(m, base);
-    return call(m, op, callee, args, sum, PW_USE_CALL);
+    return call(m, op, callee, args, sum, PW_USE_CALL) &&
+           pw_unfold_note_one(m, *top(m, 0), args);
 }
 
 /* Lib/pickle.py imports before it looks for the mark, Modules/_pickle.c after. */
@@ -782,9 +794,10 @@ step_build(struct pw_scan *m, const struct pw_op *op)
     }
     struct nested sum = {0};
     pw_cost_add(m, state, &sum);
+    sum.size = 1; /* see pw_unfold_note_state */
     return pw_cost_state(m, op, state) &&
            (target.kind != PW_V_INSTANCE ||
-            pw_cost_nest(m, op, &m->objects.at[target.ref], sum));
+            (pw_unfold_note_state(m, target, state) && grow(m, op, target.ref, sum)));
 }
 
 /* ---- doors ----------------------------------------------------------------------------
@@ -894,7 +907,7 @@ step_stop(struct pw_scan *m, const struct pw_op *op)
     if (height(m) == 0) {
         return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
-    if (!settle(m, op, *top(m, 0))) {
+    if (!settle(m, op, *top(m, 0)) || !pw_unfold_result(m, op, *top(m, 0))) {
         return false;
     }
     if (m->frame_end != UINT64_MAX && m->frame_end > op->end) {

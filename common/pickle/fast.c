@@ -5,6 +5,7 @@
  * Anything else, and any limit, is left to effects.c, which does the same at leisure.
  */
 #include "common/pickle/cost.h"
+#include "common/pickle/unfold.h"
 
 /* Everything below is one loop, written as functions for the reader. */
 #define PART static inline __attribute__((always_inline))
@@ -255,6 +256,13 @@ nest(struct pw_scan *m, struct object *object, struct nested sum)
     return true;
 }
 
+static bool
+note(struct pw_scan *m, const struct pw_value *first)
+{
+    m->plain_from = (uint32_t)(m->fast.plain - m->stack.at);
+    return pw_unfold_note(m, first[-1], (uint32_t)(first - m->stack.at));
+}
+
 /* The values from `first` on go into the container below them, of the opcode's own kind. */
 PART struct pw_value *
 store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
@@ -266,8 +274,11 @@ store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
         return NULL;
     }
     struct object *object = &m->objects.at[first[-1].ref];
+    if ((object->flags & OBJECT_STORED) != 0) {
+        return NULL;
+    }
     if (m->fast.plain > first) {
-        if (!add_up(m, first, &sum) || !nest(m, object, sum)) {
+        if (!add_up(m, first, &sum) || !nest(m, object, sum) || !note(m, first)) {
             return NULL;
         }
         m->fast.plain = first;

@@ -26,12 +26,15 @@ enum {
     OBJECT_SETTLED = 2,    /* those globals are recorded as values */
     OBJECT_KEPT = 4,       /* a tuple short enough for an argument rule */
     OBJECT_ORIGIN = 8,     /* an instance whose `link` is an import */
+    OBJECT_STORED = 16,    /* it is in another object */
+    OBJECT_ENTERED = 32,   /* unfold.c was there … */
+    OBJECT_WALKED = 64,    /* … and is done with it */
 };
 
 struct object {
-    uint32_t link;  /* tuple, frozenset: first of its items; list: newest run of its tuples
-                       (cost.c); instance: import it came from */
-    uint32_t count; /* items, pairs counted twice */
+    uint32_t link;  /* tuple, frozenset: first of its items; list, dict, set: newest run of
+                       the containers in it (unfold.c); instance: import it came from */
+    uint32_t count; /* items, pairs counted twice; instance: newest run */
     uint32_t size;  /* values that a walk over it meets, itself included */
     uint16_t depth; /* containers on the longest way down, itself included */
     uint16_t flags;
@@ -53,6 +56,19 @@ struct far_entry {
 };
 
 enum { FAR_ENTRIES = 16 };
+
+/* Where a walk over nested objects is (unfold.c). */
+struct pw_children {
+    uint32_t at;
+    uint32_t end;
+    uint32_t run;
+};
+
+struct walk_step {
+    struct pw_value value;
+    struct pw_children children;
+    struct nested sum;
+};
 
 /* Decoded text: see struct pw_value.decoded. */
 struct chunk;
@@ -78,7 +94,9 @@ struct pw_scan {
     uint32_t far_count;
 
     PW_ARRAY(struct object) objects; /* [0] is the empty tuple */
-    PW_ARRAY(struct pw_value) items; /* of tuples and frozensets; tuples in lists */
+    PW_ARRAY(struct pw_value) items; /* of tuples and frozensets; runs of unfold.c */
+    PW_ARRAY(struct walk_step) walk;
+    bool late; /* something was filled after it went into something else */
     PW_ARRAY(struct pw_span) texts;
     PW_ARRAY(struct pw_import) imports;
     PW_ARRAY(struct pw_used) used;
