@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Short streams that would cost their consumer much, each refused by the default limits
+ * with its own finding; honest ones that look a little like them pass. With PW_PRINT=1 it
+ * also says how long each took and how much memory the scanner had.
+ */
+#include "tests/unit/check.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/pickle/scan.h"
+#include "tests/unit/fail_alloc.h"
+
+enum { STREAM_MAX = 4 << 20, MEMORY_MAX = 16 << 20 };
+
+struct stream {
+    uint8_t *bytes;
+    size_t len;
+};
+
+static void
+add(struct stream *to, const char *bytes, size_t len)
+{
+    assert_true(len <= STREAM_MAX - to->len);
+    memcpy(to->bytes + to->len, bytes, len);
+    to->len += len;
+}
+
+#define ADD(to, literal) add(to, literal, sizeof(literal) - 1)
+
+static void
+add_number(struct stream *to, uint64_t number, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        add(to, (const char[]){(char)(number >> 8 * i)}, 1);
+    }
+}
+
+static void
+add_long(struct stream *to, uint64_t number)
+{
+    ADD(to, "\x8a\x09");
+    add_number(to, number, 8);
+    ADD(to, "\0");
+}
+
+/* (a, b, …) with `bits` items of -1 or -2, all of one hash. */
+static void
+add_twins(struct stream *to, unsigned number, unsigned bits)
+{
+    ADD(to, "(");
+    for (unsigned i = 0; i < bits; i++) {
+        ADD(to, "J");
+        add_number(to, number >> i & 1 ? UINT32_MAX : UINT32_MAX - 1, 4);
+    }
+    ADD(to, "t");
+}
+
+/* ---- hostile --------------------------------------------------------------------------
+ */
+
+static const uint64_t modulus = ((uint64_t)1 << 61) - 1;
+
+static void
+integers_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 140; i++) {
+        add_long(out, (i % 7 + 1) * modulus);
+        ADD(out, "N");
+    }
+    ADD(out, "u.");
+}
+
+static void
+integers_of_one_hash_as_text(struct stream *out)
+{
+    ADD(out, "(d");
+    for (unsigned i = 0; i < 140; i++) {
+        char line[64];
+        uint64_t number = (i % 7 + 1) * modulus;
+        int len = snprintf(line, sizeof line, "L%lluL\nNs", (unsigned long long)number);
+        add(out, line, (size_t)len);
+    }
+    ADD(out, ".");
+}
+
+static void
+tuples_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+        ADD(out, "N");
+    }
+    ADD(out, "u.");
+}
+
+static void
+set_items_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04\x8f(");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+    }
+    ADD(out, "\x90.");
+}
+
+static void
+frozenset_items_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04(");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+    }
+    ADD(out, "\x91.");
+}
+
+static void
+set_of_a_list_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x02"
+             "c__builtin__\nset\n](");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+    }
+    ADD(out, "e\x85R.");
+}
+
+static void
+dict_of_one_hash(struct stream *out)
+{
+    ADD(out, "(");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+        ADD(out, "N");
+    }
+    ADD(out, "d.");
+}
+
+static void
+deep_key(struct stream *out)
+{
+    ADD(out, "\x80\x04}N");
+    for (unsigned i = 0; i < 600; i++) {
+        ADD(out, "\x85");
+    }
+    ADD(out, "Ns.");
+}
+
+/* a = (); a = (a, a); a = (a, a) … as a key */
+static void
+laughing_key(struct stream *out)
+{
+    ADD(out, "\x80\x04}");
+    ADD(out, ")");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "2\x86");
+    }
+    ADD(out, "Ns.");
+}
+
+/* The same key of 100,000 values over and over. */
+static void
+repeated_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04)");
+    for (unsigned i = 0; i < 16; i++) {
+        ADD(out, "2\x86");
+    }
+    ADD(out, "\x94}");
+    for (unsigned i = 0; i < 60; i++) {
+        ADD(out, "h\0Ns");
+    }
+    ADD(out, ".");
+}
+
+static void
+laughing_lists(struct stream *out)
+{
+    ADD(out, "\x80\x04]");
+    for (unsigned i = 0; i < 30; i++) {
+        ADD(out, "\x94](h");
+        add_number(out, i, 1);
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "e");
+    }
+    ADD(out, ".");
+}
+
+/* All lists first, empty; then each gets the next one twice. */
+static void
+lists_filled_late(struct stream *out)
+{
+    ADD(out, "\x80\x04");
+    for (unsigned i = 0; i < 32; i++) {
+        ADD(out, "]\x94");
+        ADD(out, "0");
+    }
+    for (unsigned i = 0; i < 31; i++) {
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "(h");
+        add_number(out, i + 1, 1);
+        ADD(out, "h");
+        add_number(out, i + 1, 1);
+        ADD(out, "e0");
+    }
+    ADD(out, "h\0.");
+}
+
+/* The same with instances and their items. */
+static void
+deques_filled_late(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "ccollections\ndeque\n\x94");
+    for (unsigned i = 0; i < 32; i++) {
+        ADD(out, "h\0)R\x94");
+        ADD(out, "0");
+    }
+    for (unsigned i = 1; i < 32; i++) {
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "(h");
+        add_number(out, i + 1, 1);
+        ADD(out, "h");
+        add_number(out, i + 1, 1);
+        ADD(out, "e0");
+    }
+    ADD(out, "h\1.");
+}
+
+static void
+nesting_made_late(struct stream *out)
+{
+    ADD(out, "\x80\x04");
+    for (unsigned i = 0; i < 1100; i++) {
+        ADD(out, "]\x94");
+        ADD(out, "0");
+    }
+    for (unsigned i = 0; i < 1099; i++) {
+        ADD(out, "j");
+        add_number(out, i, 4);
+        ADD(out, "j");
+        add_number(out, i + 1, 4);
+        ADD(out, "a0");
+    }
+    ADD(out, "h\0.");
+}
+
+/* One constant of 100,000 bytes, copied by a call of five bytes. */
+static void
+repeated_calls(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cbuiltins\nbytearray\n\x94");
+    ADD(out, "B");
+    add_number(out, 100000, 4);
+    memset(out->bytes + out->len, 'x', 100000);
+    out->len += 100000;
+    ADD(out, "\x85\x94");
+    ADD(out, "0");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "h\0h\1R0");
+    }
+    ADD(out, "N.");
+}
+
+static void
+repeated_states(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cm\nC\n)\x81"
+             "}(");
+    for (unsigned i = 0; i < 60000; i++) {
+        ADD(out, "K\1N");
+    }
+    ADD(out, "u\x94");
+    ADD(out, "b");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "h\0b");
+    }
+    ADD(out, ".");
+}
+
+static void
+long_integer(struct stream *out)
+{
+    ADD(out, "\x80\x02\x8b");
+    add_number(out, 100000, 4);
+    memset(out->bytes + out->len, 1, 100000);
+    out->len += 100000;
+    ADD(out, ".");
+}
+
+static void
+memo_far_ahead(struct stream *out)
+{
+    ADD(out, "\x80\x02Nr\xff\xff\xff\x7f.");
+}
+
+static void
+memo_far_ahead_as_text(struct stream *out)
+{
+    ADD(out, "Np4000000000\n.");
+}
+
+static void
+nested_lists(struct stream *out)
+{
+    for (unsigned i = 0; i < 1200; i++) {
+        ADD(out, "(");
+    }
+    for (unsigned i = 0; i < 1200; i++) {
+        ADD(out, "l");
+    }
+    ADD(out, ".");
+}
+
+/* What allocates before it reads: the lengths run past the end. */
+static void
+bytearray_that_is_not_there(struct stream *out)
+{
+    ADD(out, "\x80\x05\x96\0\0\0\x7f\0\0\0\0.");
+}
+
+static void
+frame_that_is_not_there(struct stream *out)
+{
+    ADD(out, "\x80\x04\x95\0\0\0\x7f\0\0\0\0N.");
+}
+
+/* ---- honest ---------------------------------------------------------------------------
+ */
+
+static void
+sentinels(struct stream *out)
+{
+    ADD(out, "\x80\x04](");
+    for (unsigned i = 0; i < 1000; i++) {
+        add_long(out, UINT64_MAX);
+    }
+    ADD(out, "e.");
+}
+
+static void
+identifiers(struct stream *out)
+{
+    uint64_t number = 88172645463325252u;
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 50000; i++) {
+        number ^= number << 13;
+        number ^= number >> 7;
+        number ^= number << 17;
+        add_long(out, number);
+        ADD(out, "N");
+    }
+    ADD(out, "u.");
+}
+
+static void
+coordinates(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (int x = -50; x < 50; x++) {
+        for (int y = -50; y < 50; y++) {
+            ADD(out, "J");
+            add_number(out, (uint64_t)(int64_t)x, 4);
+            ADD(out, "J");
+            add_number(out, (uint64_t)(int64_t)y, 4);
+            ADD(out, "\x86N");
+        }
+    }
+    ADD(out, "u.");
+}
+
+/* Many dicts with the same tuple as their key. */
+static void
+equal_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04](");
+    for (unsigned i = 0; i < 2000; i++) {
+        ADD(out, "}K\1K\2\x86Ns");
+    }
+    ADD(out, "e.");
+}
+
+/* Objects whose attributes refer to objects before them, twice: 2^60 ways down. */
+static void
+graph_of_objects(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cm\nC\n\x94)\x81\x94");
+    for (unsigned i = 1; i < 61; i++) {
+        ADD(out, "h\0)\x81\x94h");
+        add_number(out, i, 1);
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "\x86"
+                 "b");
+    }
+    ADD(out, ".");
+}
+
+/* A tree whose nodes know their parents. */
+static void
+family(struct stream *out)
+{
+    ADD(out, "\x80\x04]\x94(");
+    for (unsigned i = 0; i < 50; i++) {
+        ADD(out, "](h\0");
+        for (unsigned j = 0; j < 50; j++) {
+            ADD(out, "](h\0K\1e");
+        }
+        ADD(out, "e");
+    }
+    ADD(out, "e.");
+}
+
+static void
+list_in_itself(struct stream *out)
+{
+    ADD(out, "\x80\x04]\x94h\0a.");
+}
+
+static void
+shared_strings_and_lists(struct stream *out)
+{
+    ADD(out, "\x80\x04](](K\1K\2e\x94");
+    for (unsigned i = 0; i < 50000; i++) {
+        ADD(out, "h\0");
+    }
+    ADD(out, "e.");
+}
+
+struct cost_case {
+    const char *name;
+    void (*make)(struct stream *out);
+    enum pw_reason reason;
+};
+
+#define ROW(function, reason)                                                              \
+    {                                                                                      \
+#function, function, PW_R_##reason                                                 \
+    }
+
+static const struct cost_case cases[] = {
+    /* clang-format off */
+    ROW(integers_of_one_hash, LIMIT_COLLISIONS),
+    ROW(integers_of_one_hash_as_text, LIMIT_COLLISIONS),
+    ROW(tuples_of_one_hash, LIMIT_COLLISIONS),
+    ROW(set_items_of_one_hash, LIMIT_COLLISIONS),
+    ROW(frozenset_items_of_one_hash, LIMIT_COLLISIONS),
+    ROW(set_of_a_list_of_one_hash, LIMIT_COLLISIONS),
+    ROW(dict_of_one_hash, LIMIT_COLLISIONS),
+    ROW(deep_key, LIMIT_KEY_DEPTH),
+    ROW(laughing_key, LIMIT_UNFOLD),
+    ROW(repeated_keys, LIMIT_WORK),
+    ROW(laughing_lists, LIMIT_UNFOLD),
+    ROW(lists_filled_late, LIMIT_UNFOLD),
+    ROW(deques_filled_late, LIMIT_UNFOLD),
+    ROW(nesting_made_late, LIMIT_DEPTH),
+    ROW(repeated_calls, LIMIT_WORK),
+    ROW(repeated_states, LIMIT_WORK),
+    ROW(long_integer, LIMIT_INT),
+    ROW(memo_far_ahead, LIMIT_MEMO),
+    ROW(memo_far_ahead_as_text, LIMIT_MEMO),
+    ROW(nested_lists, LIMIT_DEPTH),
+    ROW(bytearray_that_is_not_there, PICKLE_TRUNCATED),
+    ROW(frame_that_is_not_there, FRAME_OVERRUN),
+
+    ROW(sentinels, NONE),
+    ROW(identifiers, NONE),
+    ROW(coordinates, NONE),
+    ROW(equal_keys, NONE),
+    ROW(graph_of_objects, NONE),
+    ROW(family, NONE),
+    ROW(list_in_itself, NONE),
+    ROW(shared_strings_and_lists, NONE),
+    /* clang-format on */
+};
+
+/* The last finding of a scan with a new scanner; what it took is printed on demand. */
+static enum pw_reason
+scan_alone(const char *name, const struct stream *stream)
+{
+    struct pw_report report;
+    struct mallinfo2 before = mallinfo2();
+    struct pw_scan *scan = pw_scan_new();
+    uint64_t start = pw_clock_steady();
+    struct pw_span bytes = {stream->bytes, stream->len};
+    assert_int_equal(pw_scan_frame(scan, bytes, &pw_limits_default, &report), PW_E_OK);
+    uint64_t spent = pw_clock_steady() - start;
+    struct mallinfo2 after = mallinfo2();
+    size_t memory =
+        after.uordblks + after.hblkhd - before.uordblks - before.hblkhd; /* 0 under ASan */
+    check_case(name, memory < MEMORY_MAX);
+    enum pw_reason reason =
+        report.find_count == 0 ? PW_R_NONE : report.finds[report.find_count - 1].reason;
+    if (getenv("PW_PRINT") != NULL) {
+        printf("%-30s %8zu bytes %8.3f ms %6zu KiB  %s\n", name, stream->len,
+               (double)spent / 1e6, memory >> 10, pw_reason_code(reason));
+    }
+    pw_scan_free(&scan);
+    return reason;
+}
+
+static void
+every_stream_costs_what_it_may(void **state)
+{
+    (void)state;
+    struct stream stream = {.bytes = malloc(STREAM_MAX)};
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        stream.len = 0;
+        cases[i].make(&stream);
+        check_case(cases[i].name, scan_alone(cases[i].name, &stream) == cases[i].reason);
+    }
+    free(stream.bytes);
+}
+
+static void
+memory_that_the_consumer_lacks_is_a_limit(void **state)
+{
+    (void)state;
+    uint8_t bytes[4096];
+    memset(bytes, 0x8f, sizeof bytes); /* EMPTY_SET: 235 bytes each */
+    struct pw_limits limits = pw_limits_default;
+    limits.max_heap = 256 << 10;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(
+        pw_scan_frame(scan, (struct pw_span){bytes, sizeof bytes}, &limits, &report),
+        PW_E_OK);
+    assert_int_equal(report.finds[0].reason, PW_R_LIMIT_HEAP);
+    assert_true(report.consumed < 1200);
+    pw_scan_free(&scan);
+}
+
+static void
+scans_do_not_count_for_each_other(void **state)
+{
+    (void)state;
+    struct stream stream = {.bytes = malloc(STREAM_MAX)};
+    ADD(&stream, "\x80\x04}(");
+    for (unsigned i = 0; i < 50; i++) { /* fewer than the limit */
+        add_twins(&stream, i, 8);
+        ADD(&stream, "N");
+    }
+    ADD(&stream, "u.");
+    struct pw_scan *scan = pw_scan_new();
+    for (unsigned i = 0; i < 10; i++) {
+        struct pw_report report;
+        struct pw_span bytes = {stream.bytes, stream.len};
+        assert_int_equal(pw_scan_frame(scan, bytes, &pw_limits_default, &report), PW_E_OK);
+        assert_int_equal(report.find_count, 0);
+    }
+    pw_scan_free(&scan);
+    free(stream.bytes);
+}
+
+static void
+running_out_of_memory_is_an_error_and_leaks_nothing(void **state)
+{
+    (void)state;
+    struct stream stream = {.bytes = malloc(STREAM_MAX)};
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        stream.len = 0;
+        cases[i].make(&stream);
+        bool failed = true;
+        for (int n = 1; failed; n++) {
+            struct pw_report report;
+            struct pw_scan *scan = pw_scan_new();
+            fail_alloc_at(n);
+            enum pw_err err =
+                pw_scan_frame(scan, (struct pw_span){stream.bytes, stream.len},
+                              &pw_limits_default, &report);
+            failed = fail_alloc_happened();
+            fail_alloc_at(0);
+            check_case(cases[i].name, err == (failed ? PW_E_NOMEM : PW_E_OK));
+            pw_scan_free(&scan);
+        }
+    }
+    free(stream.bytes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_stream_costs_what_it_may),
+        cmocka_unit_test(memory_that_the_consumer_lacks_is_a_limit),
+        cmocka_unit_test(scans_do_not_count_for_each_other),
+        cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

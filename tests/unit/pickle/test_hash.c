@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The hashes beside those that CPython 3.11 printed (hash(x), 64 bits).
+ */
+#include "tests/unit/check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/pickle/hash.h"
+
+struct value_case {
+    const char *name;
+    struct pw_span pickle; /* of one container, the last that it makes */
+    uint64_t hash;
+};
+
+/* clang-format off */
+static const struct value_case tuples[] = {
+    {"((),)", BYTES(")\x85."), 0xb3dc94476fd420f6u},
+    {"(0,)", BYTES("K\0\x85."), 0x8685541a7c6ddd58u},
+    {"(1, 2)", BYTES("K\1M\2\0\x86."), 0xcebbabac205f9f43u},
+    {"(-1,)", BYTES("J\xff\xff\xff\xff\x85."), 0x701d3c382fb8d92du},
+    {"(-2,) collides", BYTES("J\xfe\xff\xff\xff\x85."), 0x701d3c382fb8d92du},
+    {"(-1,) as LONG1", BYTES("\x8a\1\xff\x85."), 0x701d3c382fb8d92du},
+    {"(-1,) as INT", BYTES("I-1\n\x85."), 0x701d3c382fb8d92du},
+    {"(-1,) as LONG", BYTES("L-1L\n\x85."), 0x701d3c382fb8d92du},
+    {"(-1.0,)", BYTES("G\xbf\xf0\0\0\0\0\0\0\x85."), 0x701d3c382fb8d92du},
+    {"(-1.0,) as FLOAT", BYTES("F-1\n\x85."), 0x701d3c382fb8d92du},
+    {"(2**61,)", BYTES("\x8a\x08\0\0\0\0\0\0\0\x20\x85."), 0xa3cb0227e5be44b1u},
+    {"(2**61,) as LONG4", BYTES("\x8b\x08\0\0\0\0\0\0\0\0\0\0\x20\x85."), 0xa3cb0227e5be44b1u},
+    {"(2**61,) as INT", BYTES("I2305843009213693952\n\x85."), 0xa3cb0227e5be44b1u},
+    {"(1.5,)", BYTES("G\x3f\xf8\0\0\0\0\0\0\x85."), 0x179ba3d3adbe44b1u},
+    {"(True, False)", BYTES("\x88\x89\x86."), 0xb85393c9d3aa9b18u},
+    {"(True, False) as INT", BYTES("I01\nI00\n\x86."), 0xb85393c9d3aa9b18u},
+    {"((1, 2), 3)", BYTES("K\1K\2\x86K\3\x86."), 0xfb5db9370d3e656bu},
+    {"(1, 2) by a mark", BYTES("(K\1K\2t."), 0xcebbabac205f9f43u},
+};
+
+static const struct {
+    struct pw_span bytes;
+    uint64_t hash;
+} longs[] = {
+    {BYTES(""), 0},
+    {BYTES("\xff"), (uint64_t)-2},
+    {BYTES("\xfe"), (uint64_t)-2},
+    {BYTES("\xff\xff\xff\xff\xff\xff\xff\x1f"), 0},              /* 2**61 - 1 */
+    {BYTES("\0\0\0\0\0\0\0\x20"), 1},                            /* 2**61 */
+    {BYTES("\0\0\0\0\0\0\0\0\1"), 8},                            /* 2**64 */
+    {BYTES("\0\0\0\0\0\0\0\x80"), (uint64_t)-4},                 /* -2**63 */
+    {BYTES("\xd2\x0a\x1f\xeb\x8c\xa9\x54\xab\0"), 0xb54a98ceb1f0ad7u}, /* 12345678901234567890 */
+    {BYTES("\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"), 0x20007u}, /* 2**200 + 7 */
+    {BYTES("\xf9\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe"),
+        (uint64_t)-0x20007}, /* -(2**200 + 7) */
+};
+
+static const struct {
+    double number;
+    uint64_t hash;
+} doubles[] = {
+    {0.0, 0}, {1.0, 1}, {-1.0, (uint64_t)-2}, {0.5, 0x1000000000000000u},
+    {1e300, 0x11000eb38017e43cu}, {-1e300, 0xeefff14c7fe81bc4u}, {5e-324, 0x1000000u},
+    {INFINITY, 314159}, {-INFINITY, (uint64_t)-314159}, {3.14159, 0x487e7c06e19b803u},
+    {1e22, 0x19e0c9bab24010f0u}, {NAN, 0},
+};
+/* clang-format on */
+
+/* The hash of the last object that a stream makes. */
+static uint64_t
+hash_of(struct pw_scan *scan, struct pw_span pickle, enum pw_value_kind kind)
+{
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, pickle, &pw_limits_default, &report), PW_E_OK);
+    assert_int_equal(report.kind, PW_KIND_PICKLE);
+    return pw_hash_value(scan, pw_value_of(kind, scan->objects.len - 1));
+}
+
+static void
+tuples_hash_as_in_cpython(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    for (size_t i = 0; i < PW_COUNT(tuples); i++) {
+        uint64_t hash = hash_of(scan, tuples[i].pickle, PW_V_TUPLE);
+        check_case(tuples[i].name, hash == tuples[i].hash);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+numbers_hash_as_in_cpython(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(longs); i++) {
+        assert_int_equal(pw_hash_long(longs[i].bytes), longs[i].hash);
+    }
+    for (size_t i = 0; i < PW_COUNT(doubles); i++) {
+        assert_int_equal(pw_hash_double(doubles[i].number), doubles[i].hash);
+    }
+    assert_int_equal(pw_hash_digits(BYTES("-18446744073709551616")), (uint64_t)-8);
+    assert_int_equal(pw_hash_digits(BYTES("")), 0);
+}
+
+static void
+frozensets_hash_alike_in_any_order(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    uint64_t one = hash_of(scan, BYTES("(K\1K\2X\1\0\0\0a\x91."), PW_V_FROZENSET);
+    uint64_t two = hash_of(scan, BYTES("(X\1\0\0\0aK\2K\1\x91."), PW_V_FROZENSET);
+    uint64_t other = hash_of(scan, BYTES("(X\1\0\0\0aK\2K\3\x91."), PW_V_FROZENSET);
+    uint64_t twice = hash_of(scan, BYTES("(K\1K\1\x91."), PW_V_FROZENSET);
+    assert_int_equal(one, two);
+    assert_int_not_equal(one, other);
+    assert_int_equal(twice, 0);
+    pw_scan_free(&scan);
+}
+
+static void
+contents_tell_values_apart(void **state)
+{
+    (void)state;
+    static const struct pw_span values[] = {
+        BYTES("X\1\0\0\0a\x85."),
+        BYTES("X\1\0\0\0b\x85."),
+        BYTES("C\1c\x85."),
+        BYTES("N\x85."),
+        BYTES("cm\na\n\x85."),
+        BYTES("cm\nb\n\x85."),
+        BYTES("X\x09\0\0\0abcdefghi\x85."),
+        BYTES("X\x09\0\0\0abcdefghj\x85."),
+        BYTES("Va\\u0062\n\x85."),
+        BYTES("cm\na\n)R\x85."),
+    };
+    struct pw_scan *scan = pw_scan_new();
+    uint64_t seen[PW_COUNT(values)];
+    for (size_t i = 0; i < PW_COUNT(values); i++) {
+        seen[i] = hash_of(scan, values[i], PW_V_TUPLE);
+        for (size_t j = 0; j < i; j++) {
+            assert_int_not_equal(seen[i], seen[j]);
+        }
+    }
+    uint8_t text[300];
+    memset(text, 'x', sizeof text);
+    uint64_t whole = pw_hash_bytes((struct pw_span){text, sizeof text});
+    text[sizeof text - 1] = 'y';
+    assert_int_not_equal(pw_hash_bytes((struct pw_span){text, sizeof text}), whole);
+    pw_scan_free(&scan);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tuples_hash_as_in_cpython),
+        cmocka_unit_test(numbers_hash_as_in_cpython),
+        cmocka_unit_test(frozensets_hash_alike_in_any_order),
+        cmocka_unit_test(contents_tell_values_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
