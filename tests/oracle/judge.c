@@ -2,7 +2,8 @@
  *
  * The scanner for the oracle tests: many streams in, one JSON object a stream out, without
  * a policy. Input: a length (4 bytes, little-endian) before each stream. Names are written
- * in hexadecimal, since they may hold anything.
+ * in hexadecimal, since they may hold anything. "hash" is what hash() of the loaded value
+ * is expected to be.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "common/base/hex.h"
 #include "common/base/json.h"
 #include "common/pickle/compat.h"
+#include "common/pickle/hash.h"
 #include "common/pickle/scan.h"
 
 static const char *const kind_names[] = {"broken", "opaque", "empty", "pickle"};
@@ -97,6 +99,16 @@ write_uses(struct pw_json *json, const struct pw_report *report)
     pw_json_end_array(json);
 }
 
+/* STOP leaves its value where it is. */
+static void
+write_hash(struct pw_json *json, const struct pw_report *report)
+{
+    const struct pw_scan *m = report->scan;
+    if (report->kind == PW_KIND_PICKLE) {
+        pw_json_uint(json, "hash", pw_hash_value(m, m->stack.at[m->stack.len - 1]));
+    }
+}
+
 static void
 write_report(struct pw_json *json, const struct pw_report *report)
 {
@@ -111,6 +123,7 @@ write_report(struct pw_json *json, const struct pw_report *report)
     write_imports(json, report);
     write_finds(json, report);
     write_uses(json, report);
+    write_hash(json, report);
     pw_json_end_object(json);
     pw_json_newline(json);
 }

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scanner counts keys that collide: its hashes must be those of CPython."""
+
+import math
+import random
+import struct
+import sys
+
+import assemble as o
+import oracle
+
+SEED = 20261122
+PRIME = sys.hash_info.modulus
+assert (PRIME, sys.hash_info.inf) == (2**61 - 1, 314159)
+
+
+def integers(rnd):
+    """Small ones, multiples of the prime and their neighbours, and long ones."""
+    near = [n + d for n in (0, 2**31, 2**61, 2**63, 2**64, PRIME, 2 * PRIME, PRIME**2, PRIME**3) for d in range(-3, 4)]
+    longs = [rnd.getrandbits(rnd.randrange(1, 1600)) for _ in range(2000)]
+    return near + [-n for n in near] + longs + [-n for n in longs] + [PRIME * n for n in longs[:200]]
+
+
+def floats(rnd):
+    plain = [0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 1e308, 5e-324, 2.0**61, 2.0**-61, float(PRIME), math.inf, -math.inf]
+    bits = [struct.unpack(">d", rnd.getrandbits(64).to_bytes(8, "big"))[0] for _ in range(3000)]
+    return plain + [-number for number in plain] + [number for number in bits if not math.isnan(number)]
+
+
+def spell_integer(number):
+    """All the ways to push it."""
+    yield o.LONG(f"{number}L")
+    yield o.LONG4(number)
+    if number not in (0, 1):
+        yield o.INT(str(number))
+    if number.bit_length() < 2000:
+        yield o.LONG1(number)
+    if -2**31 <= number < 2**31:
+        yield o.BININT(number)
+    if 0 <= number < 256:
+        yield o.BININT1(number)
+    if 0 <= number < 65536:
+        yield o.BININT2(number)
+
+
+def numbers(rnd):
+    """(value, its stream without STOP)"""
+    for number in integers(rnd):
+        for stream in spell_integer(number):
+            yield number, stream
+    for number in floats(rnd):
+        yield number, o.BINFLOAT(number)
+        yield number, o.FLOAT(repr(number))
+    for value, stream in ((True, o.NEWTRUE), (False, o.NEWFALSE), (True, o.INT("01")), (False, o.INT("00"))):
+        yield value, stream
+
+
+def tuples(rnd, atoms):
+    """Tuples of numbers, and of such tuples."""
+    known = list(atoms)
+    for _ in range(4000):
+        items = [rnd.choice(known) for _ in range(rnd.randrange(0, 6))]
+        made = (tuple(value for value, _ in items), o.MARK + b"".join(stream for _, stream in items) + o.TUPLE)
+        if len(made[1]) < 4000:
+            known.append(made)
+            yield made
+
+
+def test_numbers_and_tuples_hash_as_in_cpython():
+    rnd = random.Random(SEED)
+    atoms = list(numbers(rnd))
+    cases = atoms + list(tuples(rnd, atoms))
+    for (value, stream), report in zip(cases, oracle.judge([stream + o.STOP for _, stream in cases])):
+        assert report["kind"] == "pickle", stream
+        assert report["hash"] == hash(value) % 2**64, (value, stream)
+    print(f"{len(cases)} values")
+
+
+def test_values_that_are_equal_hash_alike():
+    one, two = o.BININT1(1), o.BININT1(2)
+    alike = [
+        [o.BININT1(1), o.NEWTRUE, o.FLOAT("1"), o.BINFLOAT(1.0), o.LONG("1"), o.LONG1(b"\1\0\0"), o.INT("01")],
+        [o.text("os"), o.UNICODE(r"\u006fs"), o.UNICODE("os"), o.BINUNICODE("os"), o.BINUNICODE8("os")],
+        [o.SHORT_BINBYTES("os"), o.BINBYTES("os"), o.BINBYTES8("os")],
+        [o.MARK + one + two + o.FROZENSET, o.MARK + two + one + o.FROZENSET],
+        [one + o.TUPLE1, o.NEWTRUE + o.TUPLE1, o.MARK + one + o.TUPLE],
+        [o.NONE, o.NONE],
+    ]
+    for group in alike:
+        assert len({report["hash"] for report in oracle.judge([stream + o.STOP for stream in group])}) == 1, group
+
+
+def test_values_that_differ_do_not_all_hash_alike():
+    streams = [o.text(f"key {n}") + o.STOP for n in range(1000)]
+    streams += [o.MARK + o.BININT2(n) + o.BININT2(n + 1) + o.FROZENSET + o.STOP for n in range(1000)]
+    streams += [o.GLOBAL("m", f"C{n}") + o.STOP for n in range(1000)]
+    assert len({report["hash"] for report in oracle.judge(streams)}) > 2990
