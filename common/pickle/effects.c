@@ -907,7 +907,8 @@ step_stop(struct pw_scan *m, const struct pw_op *op)
     if (height(m) == 0) {
         return pw_machine_stop(m, PW_R_PICKLE_UNDERFLOW, op);
     }
-    if (!settle(m, op, *top(m, 0)) || !pw_unfold_result(m, op, *top(m, 0))) {
+    if (!settle(m, op, *top(m, 0)) || !pw_cost_heap(m, op) ||
+        !pw_unfold_result(m, op, *top(m, 0))) {
         return false;
     }
     if (m->frame_end != UINT64_MAX && m->frame_end > op->end) {

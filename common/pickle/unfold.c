@@ -8,7 +8,7 @@
  * kept in runs in `items` too: a value that refers to the run before, one that counts, then
  * the containers.
  */
-enum { RUN_HEAD = 2 };
+enum { RUN_HEAD = 2, EMPTY_TUPLE = 0 };
 
 static bool
 has_items(struct pw_value value)
@@ -69,7 +69,8 @@ bool
 pw_unfold_note_one(struct pw_scan *m, struct pw_value into, struct pw_value value)
 {
     uint32_t run = 0;
-    return value.kind < PW_V_TUPLE || note(m, into, value, &run);
+    bool container = value.kind >= PW_V_TUPLE && value.ref != EMPTY_TUPLE;
+    return !container || note(m, into, value, &run);
 }
 
 bool
