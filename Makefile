@@ -24,8 +24,8 @@ demo: build ## the published attack, stopped; WALL=no shows it succeed
 bench: build ## ratios to a bare zmq_proxy and to pickle.loads
 	@tests/bench/run.sh
 
-fuzz: deps-fuzz ## each fuzz target for SECONDS=60
-	@tests/fuzz/run.sh --seconds $(SECONDS)
+fuzz: deps-build deps-test deps-fuzz ## each fuzz target for SECONDS=60; AFL=yes adds AFL++
+	@tests/fuzz/run.sh --seconds $(SECONDS) $(if $(filter yes,$(AFL)),--afl)
 
 lint: build deps-lint ## everything that reads the code and runs none of it
 	@tests/lint/run.sh

@@ -2,16 +2,29 @@
 #include "tests/fuzz/differential/examine.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
-#include "common/pickle/opcode.h"
+/* CPython may ask for so much memory, and gets MemoryError beyond. */
+#define ADDRESS_SPACE ((rlim_t)1 << 30)
 
 /* Pieces longer than this are halved when they cannot be deleted; then each size is tried.
  */
 enum { SHRINK_LOADS = 20000, SHRINK_EACH = 40 };
 
+/* Sanitizers need their terabytes of addresses; they bound each allocation instead. */
+static void
+bound_memory(void)
+{
+#if !defined(PW_SANITIZED)
+    struct rlimit limit = {ADDRESS_SPACE, ADDRESS_SPACE};
+    (void)setrlimit(RLIMIT_AS, &limit);
+#endif
+}
+
 struct examiner *
 examiner_new(void)
 {
+    bound_memory();
     struct examiner *examiner = calloc(1, sizeof *examiner);
     if (examiner == NULL || !oracle_start()) {
         free(examiner);
@@ -25,12 +38,6 @@ examiner_new(void)
     return examiner;
 }
 
-struct plan
-plan_everything(void)
-{
-    return (struct plan){.asks = {true, true, true, true}, .buffer_size = 16};
-}
-
 static void
 count_stream(struct tally *tally, const struct forecast *forecast)
 {
@@ -40,6 +47,18 @@ count_stream(struct tally *tally, const struct forecast *forecast)
     tally->passed += forecast->passed;
     tally->limited += forecast->limited;
 }
+
+#define EVERYBODY                                                                          \
+    {                                                                                      \
+        true, true, true, true                                                             \
+    }
+
+/* The first is how a consumer loads that says nothing. */
+static const struct plan plans[] = {
+    {.asks = EVERYBODY, .buffer_size = 16},
+    {.asks = EVERYBODY, .encoding = ORACLE_LATIN1, .buffers = true, .buffer_size = 1},
+    {.asks = EVERYBODY, .encoding = ORACLE_BYTES, .buffer_size = 5},
+};
 
 static enum failure
 ask(struct examiner *examiner, const struct plan *plan, enum oracle_reader reader)
@@ -82,11 +101,21 @@ examine(struct examiner *examiner, const struct plan *plan, struct pw_span strea
 }
 
 struct verdict
+examine_all(struct examiner *examiner, struct plan *plan, struct pw_span stream)
+{
+    struct verdict verdict = {0};
+    for (size_t i = 0; i < PW_COUNT(plans) && verdict.failure == FAIL_NONE; i++) {
+        *plan = plans[i];
+        verdict = examine(examiner, plan, stream);
+    }
+    return verdict;
+}
+
+struct verdict
 examine_real(struct examiner *examiner, struct pw_span stream)
 {
-    struct plan plan = plan_everything();
     uint64_t before = examiner->tally.finished;
-    struct verdict verdict = examine(examiner, &plan, stream);
+    struct verdict verdict = examine(examiner, &plans[0], stream);
     if (verdict.failure != FAIL_NONE) {
         return verdict;
     }

@@ -45,18 +45,21 @@ struct verdict {
     enum oracle_reader reader;
 };
 
-/* Start the interpreter, make a scanner; NULL, with a sentence, when there is none. Never
- * freed: it lives as long as the program. */
+/*
+ * Start the interpreter, make a scanner, bound the memory of this program; NULL, with a
+ * sentence, when there is no interpreter. Never freed: it lives as long as the program.
+ */
 struct examiner *examiner_new(void);
-
-/* Every reader, as a consumer that says nothing has it. */
-struct plan plan_everything(void);
 
 /* Compare `stream` with every reader of the plan, up to the first failure. */
 struct verdict examine(struct examiner *examiner, const struct plan *plan,
                        struct pw_span stream);
 
-/* A pickle of this CPython's own picklers: it must be loaded, and have no finding. */
+/* Compare `stream` with every reader in every way; *plan is the one that fails. */
+struct verdict examine_all(struct examiner *examiner, struct plan *plan,
+                           struct pw_span stream);
+
+/* A pickle of this CPython's own picklers: when it loads, nothing may be wrong with it. */
 struct verdict examine_real(struct examiner *examiner, struct pw_span stream);
 
 /*

@@ -342,6 +342,27 @@ static PyMethodDef persistent_def = {"persistent_load", persistent_load, METH_VA
                                      NULL};
 static PyMethodDef nothing_def = {"nothing", do_nothing, METH_VARARGS, NULL};
 
+#ifdef PW_SANITIZED
+/* CPython keeps what it needs until the end, and means to; it also asks for gigabytes. */
+static const char sanitizer_options[] =
+    "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512";
+
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+    return sanitizer_options;
+}
+
+const char *
+__tsan_default_options(void)
+{
+    return sanitizer_options;
+}
+#endif
+
 /* ---- start ----------------------------------------------------------------------------
  */
 
