@@ -212,6 +212,7 @@ sign(struct passage *passage, uint64_t now_ns)
 /* ---- frames ---------------------------------------------------------------------------
  */
 
+/* The buffers that come right behind the frame: those up to the next pickle are its. */
 static size_t
 buffers_behind(const struct passage *passage)
 {
@@ -219,7 +220,10 @@ buffers_behind(const struct passage *passage)
     for (size_t i = passage->frame + 1; i < passage->count; i++) {
         const struct pw_frame_rule *rule =
             pw_frame_rules_at(passage->pipe->options.rules, i);
-        count += rule != NULL && rule->kind == PW_FRAME_BUFFER;
+        if (rule == NULL || rule->kind != PW_FRAME_BUFFER) {
+            break;
+        }
+        count++;
     }
     return count;
 }
@@ -235,8 +239,10 @@ add_report(struct pw_decision *out, const struct pw_report *report)
 }
 
 static void
-examine_pickle(struct passage *passage, struct pw_span bytes)
+examine_pickle(void *arg, struct pw_span bytes, struct pw_span where)
 {
+    struct passage *passage = arg;
+    (void)where;
     const struct pw_policy *policy = passage->pipe->options.policy;
     struct pw_report report;
     if (pw_scan_frame(passage->pipe->scan, bytes, pw_policy_limits(policy), &report) !=
@@ -254,24 +260,25 @@ examine_pickle(struct passage *passage, struct pw_span bytes)
     }
 }
 
-/* What lies around the pickle goes first. */
+static void
+refuse_layer(void *arg, enum pw_reason reason, struct pw_span where)
+{
+    (void)where;
+    refuse(arg, reason);
+}
+
+/* Every pickle in what lies around it. */
 static void
 examine_layers(struct passage *passage, const struct pw_frame_rule *rule,
                struct pw_span bytes)
 {
-    enum pw_reason reason = PW_R_NONE;
-    if (rule->skip_count > 0) {
-        reason = pw_layer_skip(bytes, rule->skip_byte, rule->skip_count, &bytes);
+    struct pw_pipeline *pipe = passage->pipe;
+    struct pw_layer_visitor visitor = {
+        .arg = passage, .pickle = examine_pickle, .refused = refuse_layer};
+    if (pw_layer_walk(pipe->layer, &rule->layers, bytes,
+                      pw_policy_limits(pipe->options.policy), &visitor) != PW_E_OK) {
+        refuse(passage, PW_R_INTERNAL_ERROR);
     }
-    if (reason == PW_R_NONE && rule->zlib) {
-        reason = pw_layer_inflate(passage->pipe->layer, bytes,
-                                  pw_policy_limits(passage->pipe->options.policy), &bytes);
-    }
-    if (reason != PW_R_NONE) {
-        refuse(passage, reason);
-        return;
-    }
-    examine_pickle(passage, bytes);
 }
 
 static void
@@ -284,15 +291,15 @@ examine_frame(struct passage *passage)
         refuse(passage, PW_R_RULE_COUNT);
         return;
     }
+    if (pw_frame_rule_literal(rule, bytes)) {
+        return;
+    }
     switch (rule->kind) {
     case PW_FRAME_PICKLE:
         examine_layers(passage, rule, bytes);
         return;
     case PW_FRAME_LITERAL:
-        if (bytes.len != rule->literal_len ||
-            memcmp(bytes.ptr, rule->literal, bytes.len) != 0) {
-            refuse(passage, PW_R_RULE_MISMATCH);
-        }
+        refuse(passage, PW_R_RULE_MISMATCH);
         return;
     case PW_FRAME_EMPTY:
         if (bytes.len != 0) {

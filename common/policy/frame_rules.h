@@ -5,8 +5,13 @@
  *     frames = "topic, pickle, buffer*"
  *
  * A comma list of kinds for frames 1, 2, …; a `*` after the last repeats it, zero times or
- * more. Kinds: pickle, opaque, topic, literal:TEXT, empty, buffer, zlib(pickle),
- * skip:SEP:N(pickle) where SEP is SP, TAB, NUL, COLON or COMMA.
+ * more. Kinds:
+ *
+ *     pickle          joblib (what joblib.load reads), auto (what its first bytes say)
+ *     LAYER(INNER)    a pickle inside zlib, gzip, bz2, xz, base64, zip, npy, msgpack:A-B
+ * (the extension codes, 1-5 when absent) or skip:SEP:N, where SEP is SP, TAB, NUL, COLON or
+ * COMMA; four deep at most opaque, topic, empty, buffer literal:TEXT    and
+ * literal:TEXT|KIND: that text, or else what KIND says
  */
 #ifndef PW_COMMON_POLICY_FRAME_RULES_H
 #define PW_COMMON_POLICY_FRAME_RULES_H
@@ -15,6 +20,7 @@
 
 #include "common/base/cursor.h"
 #include "common/base/err.h"
+#include "common/pickle/layer.h"
 
 enum pw_frame_kind {
     PW_FRAME_PICKLE,
@@ -29,11 +35,9 @@ enum { PW_FRAME_RULES_MAX = 32, PW_FRAME_LITERAL_MAX = 64 };
 
 struct pw_frame_rule {
     enum pw_frame_kind kind;
-    bool zlib;           /* inflate, then PICKLE */
-    uint8_t skip_byte;   /* with skip_count > 0: */
-    uint32_t skip_count; /* the pickle starts behind that many separators */
-    uint8_t literal_len;
-    char literal[PW_FRAME_LITERAL_MAX];
+    struct pw_layers layers; /* PICKLE: what lies around it */
+    uint8_t literal_len;     /* texts that the frame may be, whatever the kind: */
+    char literal[PW_FRAME_LITERAL_MAX]; /* one "|" between them */
 };
 
 struct pw_frame_rules {
@@ -49,6 +53,9 @@ pw_frame_rules_parse(const char *text, struct pw_frame_rules *out, struct pw_why
 /* The rule for frame `index` (from 0), or NULL when the rules describe fewer frames. */
 const struct pw_frame_rule *pw_frame_rules_at(const struct pw_frame_rules *rules,
                                               size_t index);
+
+/* Whether the frame is one of the rule's literals. */
+bool pw_frame_rule_literal(const struct pw_frame_rule *rule, struct pw_span frame);
 
 /* Fewest frames a message must have. */
 size_t pw_frame_rules_least(const struct pw_frame_rules *rules);

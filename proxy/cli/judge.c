@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/cli/judge.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/pickle/opcode.h"
 #include "common/policy/dangerous.h"
+
+enum { KEEP_BYTES = 16 << 20, READ_AHEAD = 64 * 1024 };
 
 static const char default_policy[] = "python-data";
 
@@ -29,7 +32,8 @@ pw_judge_open(struct pw_judge *judge, const char *config, const char *policy,
             name, config == NULL ? "the shipped packs" : config);
     }
     judge->scan = pw_scan_new();
-    return judge->scan == NULL ? PW_E_NOMEM : PW_E_OK;
+    judge->layer = pw_layer_new();
+    return judge->scan == NULL || judge->layer == NULL ? PW_E_NOMEM : PW_E_OK;
 }
 
 void
@@ -37,51 +41,159 @@ pw_judge_free(struct pw_judge *judge)
 {
     pw_settings_free(&judge->settings);
     pw_scan_free(&judge->scan);
+    pw_layer_free(&judge->layer);
     pw_buf_free(&judge->file);
 }
+
+/* A file on its way through. */
+struct inquiry {
+    struct pw_judge *judge;
+    size_t kept; /* findings of earlier parts that their callback was given */
+    enum pw_err err;
+    pw_judge_part *part; /* NULL: nobody wants to know */
+    void *arg;
+};
 
 static void
 found(void *arg, const struct pw_find *find)
 {
-    struct pw_judge *judge = arg;
+    struct inquiry *inquiry = arg;
+    struct pw_judge *judge = inquiry->judge;
     if (judge->reason == PW_R_NONE ||
         pw_reason_level(find->reason) > pw_reason_level(judge->reason)) {
         judge->reason = find->reason;
     }
-    if (judge->find_count < PW_JUDGE_FINDS) {
+    if (inquiry->kept + judge->find_count < PW_JUDGE_FINDS) {
         judge->finds[judge->find_count++] = *find;
     }
+}
+
+static void
+tell(struct inquiry *inquiry, struct pw_span where)
+{
+    inquiry->kept += inquiry->judge->find_count;
+    if (inquiry->part != NULL) {
+        inquiry->part(inquiry->arg, inquiry->judge, where);
+    }
+}
+
+static void
+judge_pickle(void *arg, struct pw_span bytes, struct pw_span where)
+{
+    struct inquiry *inquiry = arg;
+    struct pw_judge *judge = inquiry->judge;
+    struct pw_report *report = &judge->report;
+    judge->find_count = 0;
+    enum pw_err err =
+        pw_scan_frame(judge->scan, bytes, pw_policy_limits(judge->policy), report);
+    if (err != PW_E_OK) {
+        inquiry->err = err;
+        return;
+    }
+    judge->kind =
+        judge->parts == 0 || report->kind < judge->kind ? report->kind : judge->kind;
+    judge->parts++;
+    judge->proto = report->proto > judge->proto ? report->proto : judge->proto;
+    judge->ops += report->ops;
+    judge->consumed += report->consumed;
+    judge->refusals += pw_policy_judge(judge->policy, report, found, inquiry);
+    tell(inquiry, where);
+}
+
+static void
+judge_refusal(void *arg, enum pw_reason reason, struct pw_span where)
+{
+    struct inquiry *inquiry = arg;
+    struct pw_judge *judge = inquiry->judge;
+    judge->find_count = 0;
+    judge->report = (struct pw_report){0};
+    judge->kind = PW_KIND_BROKEN;
+    judge->parts++;
+    judge->refusals++;
+    found(inquiry, &(struct pw_find){.reason = reason, .op = -1});
+    tell(inquiry, where);
+}
+
+/*
+ * The whole file, in memory of our own: a mapping could be changed, or cut short, by others
+ * while it is looked at.
+ */
+static enum pw_err
+read_file(struct pw_judge *judge, const char *path)
+{
+    struct stat status;
+    bool standard_input = path[0] == '-' && path[1] == '\0';
+    if (judge->file.cap > KEEP_BYTES) {
+        pw_buf_free(&judge->file);
+    }
+    pw_buf_clear(&judge->file);
+    /* One byte more than a frame may have is enough to see that it has too many. */
+    judge->file.limit = (size_t)pw_policy_limits(judge->policy)->max_bytes + 1;
+    if (!standard_input && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+        (uint64_t)status.st_size < judge->file.limit - READ_AHEAD) {
+        enum pw_err err = pw_buf_reserve(&judge->file, (size_t)status.st_size + READ_AHEAD);
+        if (err != PW_E_OK) {
+            return err;
+        }
+    }
+    enum pw_err err = standard_input ? pw_file_read_fd(STDIN_FILENO, &judge->file)
+                                     : pw_file_read(path, &judge->file);
+    return err == PW_E_LIMIT ? PW_E_OK : err;
+}
+
+static enum pw_err
+judge_bytes(struct inquiry *inquiry, enum pw_layer_kind kind, struct pw_span bytes)
+{
+    struct pw_judge *judge = inquiry->judge;
+    judge->parts = 0;
+    judge->refusals = 0;
+    judge->reason = PW_R_NONE;
+    judge->kind = PW_KIND_EMPTY;
+    judge->proto = 0;
+    judge->ops = 0;
+    judge->consumed = 0;
+    struct pw_layers layers = {.rule = {{.kind = kind}}};
+    struct pw_layer_visitor visitor = {
+        .arg = inquiry, .pickle = judge_pickle, .refused = judge_refusal};
+    enum pw_err err = pw_layer_walk(judge->layer, &layers, bytes,
+                                    pw_policy_limits(judge->policy), &visitor);
+    return inquiry->err != PW_E_OK ? inquiry->err : err;
 }
 
 enum pw_err
 pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes)
 {
-    judge->find_count = 0;
-    judge->reason = PW_R_NONE;
-    enum pw_err err =
-        pw_scan_frame(judge->scan, bytes, pw_policy_limits(judge->policy), &judge->report);
+    struct inquiry inquiry = {.judge = judge};
+    return judge_bytes(&inquiry, PW_LAYER_PICKLE, bytes);
+}
+
+static enum pw_err
+judge_file(struct inquiry *inquiry, enum pw_layer_kind kind, const char *path,
+           struct pw_why *why)
+{
+    struct pw_judge *judge = inquiry->judge;
+    enum pw_err err = read_file(judge, path);
     if (err != PW_E_OK) {
-        return err;
+        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
+                       path, pw_err_text(err));
     }
-    judge->refusals = pw_policy_judge(judge->policy, &judge->report, found, judge);
-    return PW_E_OK;
+    err = judge_bytes(inquiry, kind, pw_buf_span(&judge->file));
+    return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
 }
 
 enum pw_err
 pw_judge_file(struct pw_judge *judge, const char *path, struct pw_why *why)
 {
-    bool standard_input = path[0] == '-' && path[1] == '\0';
-    /* One byte more than a frame may have is enough to see that it has too many. */
-    judge->file.limit = (size_t)pw_policy_limits(judge->policy)->max_bytes + 1;
-    pw_buf_clear(&judge->file);
-    enum pw_err err = standard_input ? pw_file_read_fd(STDIN_FILENO, &judge->file)
-                                     : pw_file_read(path, &judge->file);
-    if (err != PW_E_OK && err != PW_E_LIMIT) {
-        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
-                       path, pw_err_text(err));
-    }
-    err = pw_judge_bytes(judge, pw_buf_span(&judge->file));
-    return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
+    struct inquiry inquiry = {.judge = judge};
+    return judge_file(&inquiry, PW_LAYER_PICKLE, path, why);
+}
+
+enum pw_err
+pw_judge_parts(struct pw_judge *judge, const char *path, pw_judge_part *part, void *arg,
+               struct pw_why *why)
+{
+    struct inquiry inquiry = {.judge = judge, .part = part, .arg = arg};
+    return judge_file(&inquiry, PW_LAYER_AUTO, path, why);
 }
 
 const char *

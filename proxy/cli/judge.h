@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/json.h"
+#include "common/pickle/layer.h"
 #include "common/pickle/scan.h"
 #include "common/policy/policy.h"
 #include "common/settings/settings.h"
@@ -20,15 +21,30 @@ struct pw_judge {
     struct pw_settings *settings; /* where the policy comes from */
     const struct pw_policy *policy;
     struct pw_scan *scan;
+    struct pw_layer *layer;
     struct pw_buf file; /* the bytes under judgement */
 
-    /* Of the file judged last; names point into `file`. */
+    /* Of the pickle judged last; names point into it. */
     struct pw_report report;
     struct pw_find finds[PW_JUDGE_FINDS];
-    size_t find_count;     /* kept */
+    size_t find_count; /* kept */
+
+    /* Of the file judged last: all its parts together. */
+    size_t parts;          /* pickles in it */
     size_t refusals;       /* all */
     enum pw_reason reason; /* the gravest; NONE when it passes */
+    enum pw_kind kind;     /* the most cautious; EMPTY when there is no pickle */
+    uint8_t proto;         /* the highest */
+    uint32_t ops;
+    uint64_t consumed;
 };
+
+/*
+ * Told of each part of a file: `report` and `finds` are those of the part that lies at
+ * `where` ("zip:archive/data.pkl"; empty: the file itself), and good until the next. What
+ * was no pickle, but had to be refused, has an empty report of kind BROKEN and one finding.
+ */
+typedef void pw_judge_part(void *arg, const struct pw_judge *judge, struct pw_span where);
 
 /*
  * Ready to judge by the policy named `policy` (NULL: python-data) of the configuration
@@ -38,12 +54,21 @@ PW_CHECK_RESULT enum pw_err pw_judge_open(struct pw_judge *judge, const char *co
                                           const char *policy, struct pw_why *why);
 void pw_judge_free(struct pw_judge *judge);
 
-/* Read the file ("-": stdin) and judge it. Errors are about reading or memory only. */
+/*
+ * Read the file ("-": stdin) and judge it as the one pickle it is. Errors are about reading
+ * or memory only.
+ */
 PW_CHECK_RESULT enum pw_err pw_judge_file(struct pw_judge *judge, const char *path,
                                           struct pw_why *why);
 
-/* Judge bytes that stay where they are until the next call. PW_E_NOMEM. */
+/* Judge one pickle, whose bytes stay where they are until the next call. PW_E_NOMEM. */
 PW_CHECK_RESULT enum pw_err pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes);
+
+/* The same as pw_judge_file for every pickle in the file: its first bytes say what it is
+ * (PW_LAYER_AUTO). */
+PW_CHECK_RESULT enum pw_err pw_judge_parts(struct pw_judge *judge, const char *path,
+                                           pw_judge_part *part, void *arg,
+                                           struct pw_why *why);
 
 /* "pickle", "broken", "opaque", "empty". */
 const char *pw_kind_text(enum pw_kind kind);

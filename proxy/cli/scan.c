@@ -91,14 +91,32 @@ add_argument(struct paths *paths, char *path)
     return folder ? add_folder(paths, path) : add_path(paths, path);
 }
 
+/* What is said of a file, gathered part by part: their bytes do not stay. */
+struct telling {
+    struct pw_buf import_text; /* members of JSON arrays */
+    struct pw_buf find_text;
+    struct pw_json imports;
+    struct pw_json finds;
+    FILE *words; /* or lines for a person; NULL: none */
+    size_t import_count;
+    enum pw_err err;
+};
+
+static void
+write_place(struct pw_json *json, struct pw_span where)
+{
+    if (where.len > 0) {
+        pw_json_bytes(json, "in", where, where.len);
+    }
+}
+
 static enum pw_err
-write_imports(struct pw_json *json, const struct pw_judge *judge)
+write_imports(struct pw_json *json, const struct pw_judge *judge, struct pw_span where)
 {
     uint8_t *uses = pw_uses_of(&judge->report);
     if (uses == NULL) {
         return PW_E_NOMEM;
     }
-    pw_json_array(json, "imports");
     for (size_t i = 0; i < judge->report.import_count; i++) {
         const struct pw_import *import = &judge->report.imports[i];
         pw_json_object(json, NULL);
@@ -109,38 +127,93 @@ write_imports(struct pw_json *json, const struct pw_judge *judge)
         pw_json_bool(json, "allowed", pw_policy_allows_import(judge->policy, import));
         pw_uses_write(json, uses[i]);
         pw_uses_write_renamed(json, import);
+        write_place(json, where);
         pw_json_end_object(json);
     }
-    pw_json_end_array(json);
     free(uses);
     return json->err;
 }
 
+static void
+write_finds(struct pw_json *json, const struct pw_judge *judge, struct pw_span where)
+{
+    for (size_t i = 0; i < judge->find_count; i++) {
+        pw_json_object(json, NULL);
+        pw_judge_write_find(json, &judge->finds[i]);
+        write_place(json, where);
+        pw_json_end_object(json);
+    }
+}
+
+/* A name from outside, as far as a terminal should see it. */
+static void
+print_name(FILE *out, struct pw_span name)
+{
+    for (size_t i = 0; i < name.len && i < 128; i++) {
+        fputc(name.ptr[i] >= ' ' && name.ptr[i] < 0x7f ? name.ptr[i] : '?', out);
+    }
+}
+
+static void
+print_find(FILE *out, const struct pw_find *find, struct pw_span where)
+{
+    fprintf(out, "    at %-8u %s: %s", find->off, pw_reason_code(find->reason),
+            pw_reason_text(find->reason));
+    if (find->mod.len > 0 || find->name.len > 0) {
+        fprintf(out, ": ");
+        print_name(out, find->mod);
+        fputc(':', out);
+        print_name(out, find->name);
+    }
+    const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
+    if (danger != NULL) {
+        fprintf(out, "  %s", danger->note);
+    }
+    if (where.len > 0) {
+        fprintf(out, "  in ");
+        print_name(out, where);
+    }
+    fputc('\n', out);
+}
+
+static void
+take_part(void *arg, const struct pw_judge *judge, struct pw_span where)
+{
+    struct telling *telling = arg;
+    telling->import_count += judge->report.import_count;
+    if (telling->words == NULL) {
+        enum pw_err err = write_imports(&telling->imports, judge, where);
+        write_finds(&telling->finds, judge, where);
+        err = err == PW_E_OK ? telling->finds.err : err;
+        telling->err = telling->err == PW_E_OK ? err : telling->err;
+        return;
+    }
+    for (size_t i = 0; i < judge->find_count; i++) {
+        print_find(telling->words, &judge->finds[i], where);
+    }
+}
+
 static enum pw_err
-print_json(const struct pw_judge *judge, const char *path)
+print_json(const struct pw_judge *judge, const struct telling *telling, const char *path)
 {
     struct pw_buf line = {.limit = SIZE_MAX / 2};
     struct pw_json json = pw_json_over(&line);
-    const struct pw_report *report = &judge->report;
     pw_json_object(&json, NULL);
     pw_json_str(&json, "path", path);
-    pw_json_uint(&json, "bytes", report->bytes);
+    pw_json_uint(&json, "bytes", judge->file.len);
     pw_json_str(&json, "verdict",
                 pw_verdict_text(judge->refusals == 0 ? PW_PASS : PW_QUARANTINE));
     pw_json_str(&json, "reason", pw_reason_code(judge->reason));
     pw_json_str(&json, "policy", pw_policy_name(judge->policy));
-    pw_json_str(&json, "kind", pw_kind_text(report->kind));
-    pw_json_uint(&json, "proto", report->proto);
-    pw_json_uint(&json, "ops", report->ops);
-    pw_json_uint(&json, "consumed", report->consumed);
-    enum pw_err err = write_imports(&json, judge);
-    json.err = json.err == PW_E_OK ? err : json.err;
+    pw_json_str(&json, "kind", pw_kind_text(judge->kind));
+    pw_json_uint(&json, "proto", judge->proto);
+    pw_json_uint(&json, "ops", judge->ops);
+    pw_json_uint(&json, "consumed", judge->consumed);
+    pw_json_array(&json, "imports");
+    pw_json_raw(&json, pw_buf_span(&telling->import_text));
+    pw_json_end_array(&json);
     pw_json_array(&json, "finds");
-    for (size_t i = 0; i < judge->find_count; i++) {
-        pw_json_object(&json, NULL);
-        pw_judge_write_find(&json, &judge->finds[i]);
-        pw_json_end_object(&json);
-    }
+    pw_json_raw(&json, pw_buf_span(&telling->find_text));
     pw_json_end_array(&json);
     pw_json_uint(&json, "finds_total", judge->refusals);
     pw_json_end_object(&json);
@@ -152,41 +225,49 @@ print_json(const struct pw_judge *judge, const char *path)
     return json.err;
 }
 
-/* A name from outside, as far as a terminal should see it. */
 static void
-print_name(struct pw_span name)
-{
-    for (size_t i = 0; i < name.len && i < 128; i++) {
-        putchar(name.ptr[i] >= ' ' && name.ptr[i] < 0x7f ? name.ptr[i] : '?');
-    }
-}
-
-static void
-print_words(const struct pw_judge *judge, const char *path)
+print_words(const struct pw_judge *judge, const struct telling *telling, const char *path,
+            const char *finds)
 {
     pw_command_print_plain(stdout, path);
     if (judge->refusals == 0) {
-        printf(": pass (%s, %zu imports)\n", pw_kind_text(judge->report.kind),
-               judge->report.import_count);
+        printf(": pass (%s, %zu imports)\n", pw_kind_text(judge->kind),
+               telling->import_count);
         return;
     }
-    printf(": refused, %zu finding%s\n", judge->refusals, judge->refusals == 1 ? "" : "s");
-    for (size_t i = 0; i < judge->find_count; i++) {
-        const struct pw_find *find = &judge->finds[i];
-        printf("    at %-8u %s: %s", find->off, pw_reason_code(find->reason),
-               pw_reason_text(find->reason));
-        if (find->mod.len > 0 || find->name.len > 0) {
-            printf(": ");
-            print_name(find->mod);
-            putchar(':');
-            print_name(find->name);
-        }
-        const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
-        if (danger != NULL) {
-            printf("  %s", danger->note);
-        }
-        putchar('\n');
+    printf(": refused, %zu finding%s\n%s", judge->refusals, judge->refusals == 1 ? "" : "s",
+           finds);
+}
+
+/* Judge one file and say what was found. */
+static enum pw_err
+scan_one(struct pw_judge *judge, const char *path, bool as_json, struct pw_why *why)
+{
+    struct telling telling = {.import_text = {.limit = SIZE_MAX / 2},
+                              .find_text = {.limit = SIZE_MAX / 2}};
+    telling.imports = pw_json_over(&telling.import_text);
+    telling.finds = pw_json_over(&telling.find_text);
+    char *words = NULL;
+    size_t words_len;
+    if (!as_json) {
+        telling.words = open_memstream(&words, &words_len);
+        telling.err = telling.words == NULL ? PW_E_NOMEM : PW_E_OK;
     }
+    if (telling.err == PW_E_OK) {
+        telling.err = pw_judge_parts(judge, path, take_part, &telling, why);
+    }
+    if (telling.words != NULL && fclose(telling.words) != 0) {
+        telling.err = PW_E_NOMEM;
+    }
+    if (telling.err == PW_E_OK && as_json) {
+        telling.err = print_json(judge, &telling, path);
+    } else if (telling.err == PW_E_OK) {
+        print_words(judge, &telling, path, words);
+    }
+    free(words);
+    pw_buf_free(&telling.import_text);
+    pw_buf_free(&telling.find_text);
+    return telling.err;
 }
 
 static void
@@ -213,12 +294,7 @@ scan_all(struct pw_judge *judge, const struct options *options)
     for (size_t i = 0; i < options->paths.count; i++) {
         const char *path = options->paths.list[i];
         struct pw_why why = {0};
-        enum pw_err err = pw_judge_file(judge, path, &why);
-        if (err == PW_E_OK && options->json) {
-            err = print_json(judge, path);
-        } else if (err == PW_E_OK) {
-            print_words(judge, path);
-        }
+        enum pw_err err = scan_one(judge, path, options->json, &why);
         int own = err != PW_E_OK         ? pw_command_fail(err, &why)
                   : judge->refusals == 0 ? EX_OK
                                          : REFUSED;

@@ -54,6 +54,18 @@ static const struct frames_case frames_cases[] = {
     {"too few fields", "skip:SP:2(pickle)", {BYTES("ab" BENIGN)}, 1, PW_R_RULE_MISMATCH, 0},
     {"zlib", "zlib(pickle)", {BYTES(PACKED)}, 1, PW_R_NONE, 0},
     {"zlib that is none", "zlib(pickle)", {BYTES(BENIGN)}, 1, PW_R_LAYER_BROKEN, 0},
+    {"a pickle in base64 in zlib", "zlib(base64(pickle))", {BYTES("\x78\x9c\x4b\x77\x0c\x0e\x73\x4e\x77\x84\x02\x27\xcb\x1c\xcf\x72\xa7\xc8\xa8\x20\x1f\xc7\x08\xdf\x52\x00\x79\x99\x08\x99")}, 1, PW_R_NONE, 0},
+    {"an attack in an extension value", "msgpack(pickle)", {BYTES("\x81\xa1k\xc7\x1f\1" EVIL)}, 1, PW_R_IMPORT_DENIED, 0},
+    {"an attack behind two pickles in extension values", "pickle,msgpack(pickle)", {BYTES(BENIGN), BYTES("\x93\xd5\1N.\xd5\2N.\xc7\x1f\3" EVIL)}, 2, PW_R_IMPORT_DENIED, 1},
+    {"zlib, found out", "auto", {BYTES(PACKED)}, 1, PW_R_NONE, 0},
+    {"a bare attack, found out", "auto", {BYTES(EVIL)}, 1, PW_R_IMPORT_DENIED, 0},
+    {"what nobody reads", "auto", {BYTES("(\xb5/\xfd" EVIL)}, 1, PW_R_LAYER_UNKNOWN, 0},
+    {"the text of two", "literal:READY|pickle", {BYTES("READY")}, 1, PW_R_NONE, 0},
+    {"the pickle of two", "literal:READY|pickle", {BYTES(BENIGN)}, 1, PW_R_NONE, 0},
+    {"an attack of two", "literal:READY|pickle", {BYTES(EVIL)}, 1, PW_R_IMPORT_DENIED, 0},
+    {"a longer text of two", "literal:READY|pickle", {BYTES("READYX")}, 1, PW_R_PICKLE_UNDERFLOW, 0},
+    {"one of two texts", "literal:A|literal:B,pickle", {BYTES("B"), BYTES(BENIGN)}, 2, PW_R_NONE, 0},
+    {"none of two texts", "literal:A|literal:B,pickle", {BYTES("C"), BYTES(BENIGN)}, 2, PW_R_RULE_MISMATCH, 0},
     {"a buffer nobody sent", "pickle,buffer*", {BYTES("\x80\x05\x97.")}, 1, PW_R_BUFFER_DENIED, 0},
     {"too many frames", "pickle*", {BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES("")}, 9, PW_R_LIMIT_FRAMES, 0},
 };
@@ -120,6 +132,64 @@ frames_are_judged_by_their_rules(void **state)
         check_case(c->name, decision.enforced && !decision.edited);
         check_case(c->name, (decision.finds_total == 0) == pass);
         check_case(c->name, pass || decision.finds[0].frame == c->frame);
+        finish(&f);
+    }
+}
+
+/* A pickle that takes one buffer. */
+#define TAKES_ONE "\x80\x05\x97."
+
+static const struct frames_case buffer_cases[] = {
+    {"its buffer", "pickle,buffer", {BYTES(TAKES_ONE), BYTES("b")}, 2, PW_R_NONE, 0},
+    {"none", "pickle,buffer*", {BYTES(TAKES_ONE)}, 1, PW_R_RULE_BUFFERS, 0},
+    {"two for one",
+     "pickle,buffer*",
+     {BYTES(TAKES_ONE), BYTES("b"), BYTES("b")},
+     3,
+     PW_R_NONE,
+     0},
+    {"one each",
+     "pickle,buffer,pickle,buffer",
+     {BYTES(TAKES_ONE), BYTES("b"), BYTES(TAKES_ONE), BYTES("b")},
+     4,
+     PW_R_NONE,
+     0},
+    {"one for two pickles, behind the second",
+     "pickle,pickle,buffer",
+     {BYTES(TAKES_ONE), BYTES(TAKES_ONE), BYTES("b")},
+     3,
+     PW_R_RULE_BUFFERS,
+     0},
+    {"the second has none",
+     "pickle,buffer,pickle",
+     {BYTES(TAKES_ONE), BYTES("b"), BYTES(TAKES_ONE)},
+     3,
+     PW_R_RULE_BUFFERS,
+     2},
+    {"in zlib",
+     "zlib(pickle),buffer",
+     {BYTES("\x78\x9c\x6b\x60\x9d\xae\x07\x00\x03\x6f\x01\x4b"), BYTES("b")},
+     2,
+     PW_R_NONE,
+     0},
+};
+
+static void
+a_pickle_has_the_buffers_right_behind_it(void **state)
+{
+    (void)state;
+    static struct pw_decision decision;
+    for (size_t i = 0; i < PW_COUNT(buffer_cases); i++) {
+        const struct frames_case *c = &buffer_cases[i];
+        struct fixture f = fixture_with(c->rules, PW_QUARANTINE);
+        pw_policy_set_door(f.policy, PW_DOOR_BUFFERS, true);
+        start(&f);
+        pw_pipeline_judge(f.pipe, c->frames, c->count, 0, &decision);
+        if (decision.reason != c->reason) {
+            fail_msg("%s: %s", c->name, pw_reason_code(decision.reason));
+        }
+        check_case(c->name,
+                   decision.find_count == 0 || decision.finds[0].frame == c->frame);
         finish(&f);
     }
 }
@@ -430,6 +500,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_are_judged_by_their_rules),
+        cmocka_unit_test(a_pickle_has_the_buffers_right_behind_it),
         cmocka_unit_test(each_action_is_what_happens),
         cmocka_unit_test(numbers_add_up_over_frames),
         cmocka_unit_test(the_gravest_finding_is_the_reason_even_when_it_comes_late),
