@@ -38,6 +38,15 @@ import_truncated(struct pw_scan *m, struct pw_op *op)
     (void)pw_machine_import(m, op, op->line, op->line2, &global);
 }
 
+/* An argument that cannot be read may end where another reader reads on: behind its FRAME. */
+static void
+cut_straddles(struct pw_scan *m, const struct pw_op *op)
+{
+    if (op->off < m->frame_end && m->frame_end < m->frame.len) {
+        pw_machine_find(m, PW_R_FRAME_STRADDLE, op);
+    }
+}
+
 static void
 stop_undecoded(struct pw_scan *m, struct pw_op *op, enum pw_decoded why)
 {
@@ -49,9 +58,11 @@ stop_undecoded(struct pw_scan *m, struct pw_op *op, enum pw_decoded why)
         pw_machine_find(m, op->off == 0 ? PW_R_PICKLE_OPAQUE : PW_R_PICKLE_OPCODE, op);
         return;
     case PW_DECODE_LENGTH:
+        cut_straddles(m, op);
         pw_machine_find(m, PW_R_PICKLE_LENGTH, op);
         return;
     case PW_DECODE_TRUNCATED:
+        cut_straddles(m, op);
         import_truncated(m, op);
         pw_machine_find(m, PW_R_PICKLE_TRUNCATED, op);
         return;

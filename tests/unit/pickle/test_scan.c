@@ -173,6 +173,8 @@ static const struct scan_case scan_cases[] = {
     {"an empty frame", BYTES(P4 "\x95\0\0\0\0\0\0\0\0N."), OK, "", "", ""},
     {"opcodes between frames", BYTES(P4 "\x95\1\0\0\0\0\0\0\0N0\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
     {"an argument across the end of a frame", BYTES(P4 "\x95\3\0\0\0\0\0\0\0X\1\0\0\0a."), OK, "", "", "frame.straddle"},
+    {"a length across the end of a frame", BYTES(P4 "\x95\4\0\0\0\0\0\0\0X\3\0\0\3\0\0\0abc."), BAD, "", "", "frame.straddle pickle.truncated"},
+    {"a negative length across the end of a frame", BYTES(P4 "\x95\4\0\0\0\0\0\0\0T\3\0\0\xff\0\0\0abc."), BAD, "", "", "frame.straddle pickle.length"},
 };
 /* clang-format on */
 
