@@ -282,6 +282,17 @@ pw_layer_refuse_inside(struct pw_layer *layer, enum pw_reason reason, const char
     layer->place_len = outside;
 }
 
+struct pw_span
+pw_layer_digits(uint64_t number, uint8_t digits[static PW_DIGITS])
+{
+    size_t at = PW_DIGITS;
+    do {
+        digits[--at] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return (struct pw_span){digits + at, PW_DIGITS - at};
+}
+
 struct pw_buf *
 pw_layer_buffer(struct pw_layer *layer, size_t packed, uint64_t most)
 {

@@ -12,8 +12,6 @@
  * stream is refused. joblib 1.2 and later is meant: older ones do not know the padding that
  * it writes in front of an array.
  */
-#include <stdio.h>
-
 #include "common/pickle/decode.h"
 #include "common/pickle/layer_walk.h"
 #include "common/pickle/number.h"
@@ -24,7 +22,6 @@ enum {
     MEMO_SLACK = 65536,     /* as the scanner's */
     FIELDS_DEEP = 8,        /* dtypes in dtypes */
     HAS_OBJECT = 1,         /* NPY_ITEM_HASOBJECT, a flag of a dtype */
-    SPELLED = 24,
 };
 
 enum kind {
@@ -423,12 +420,12 @@ cut_pickle(struct machine *m, size_t at)
             return refuse(m, PW_R_LAYER_BROKEN);
         }
     } while (op.effect != PW_EFFECT_STOP);
-    char where[SPELLED];
-    snprintf(where, sizeof where, "%zu", at);
+    uint8_t digits[PW_DIGITS];
     struct pw_cursor cur = pw_cursor_over(m->in);
     (void)pw_cursor_take(&cur, at);
     struct pw_span pickle = pw_cursor_take(&cur, op.end - at);
-    pw_layer_inside(m->layer, pw_layer_bare, pickle, "joblib", "@", pw_span_str(where));
+    pw_layer_inside(m->layer, pw_layer_bare, pickle, "joblib", "@",
+                    pw_layer_digits(at, digits));
     return cut_out(m, at, op.end);
 }
 

@@ -3,11 +3,9 @@
  * MessagePack: one value and nothing behind it. What lies in the bodies of its extension
  * values, of the codes the rule names, is looked at; the rest is plain data.
  */
-#include <stdio.h>
-
 #include "common/pickle/layer_walk.h"
 
-enum { NESTING = 128, SPELLED = 24 };
+enum { NESTING = 128 };
 
 /* How a value goes on behind its first byte. */
 enum shape {
@@ -55,10 +53,10 @@ look_into(struct reader *reader, int8_t code, struct pw_span body)
     if (code < reader->rule->first || code > reader->rule->last) {
         return;
     }
-    char at[SPELLED];
+    uint8_t digits[PW_DIGITS];
     size_t off = reader->len - reader->cur.rest.len - body.len;
-    snprintf(at, sizeof at, "%zu", off);
-    pw_layer_inside(reader->layer, reader->rule + 1, body, "msgpack", "@", pw_span_str(at));
+    pw_layer_inside(reader->layer, reader->rule + 1, body, "msgpack", "@",
+                    pw_layer_digits(off, digits));
 }
 
 static enum pw_reason

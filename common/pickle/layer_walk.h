@@ -89,6 +89,11 @@ enum pw_reason pw_layer_inflate_raw(struct pw_layer *layer, struct pw_span packe
 /* End the decoders and release their memory. */
 void pw_layer_end_decoders(struct pw_layer *layer);
 
+enum { PW_DIGITS = 20 };
+
+/* The number in decimal digits, for a label; they lie in `digits`. */
+struct pw_span pw_layer_digits(uint64_t number, uint8_t digits[static PW_DIGITS]);
+
 /* A little-endian unsigned integer of 1 to 8 bytes. */
 static inline uint64_t
 pw_cursor_little(struct pw_cursor *cur, size_t bytes)

@@ -26,14 +26,14 @@ PLAIN = {
 }
 LIBRARY = {
     "zmq.h": "zmq", "czmq.h": "czmq", "sodium.h": "sodium", "zlib.h": "zlib",
-    "jansson.h": "jansson", "cmocka.h": "cmocka", "microhttpd.h": "microhttpd",
+    "lzma.h": "lzma", "bzlib.h": "bzip2", "jansson.h": "jansson", "cmocka.h": "cmocka", "microhttpd.h": "microhttpd",
     "seccomp.h": "seccomp",
 }
 
 # What a floor may use from outside besides the C library.
 MAY_LINK = {
     "common/base/": set(),
-    "common/pickle/": {"zlib"},
+    "common/pickle/": {"zlib", "lzma", "bzip2"},
     "common/sign/": {"sodium"},
     "common/policy/": set(),
     "common/audit/": {"sodium"},
