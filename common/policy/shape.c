@@ -43,6 +43,8 @@ static const struct {
 /* ---- parsing --------------------------------------------------------------------------
  */
 
+enum { ATOMS_STEP = 8 };
+
 struct parse {
     const char *text;
     size_t at;
@@ -209,6 +211,22 @@ take_atom(struct parse *parse, struct pw_atom *atom)
                                             : take_word(parse, atom);
 }
 
+/* Room for one more alternative; NULL when out of memory. */
+static struct pw_atom *
+add_atom(struct pw_shape_arg *arg)
+{
+    if (arg->count % ATOMS_STEP == 0) {
+        struct pw_atom *atoms =
+            realloc(arg->atoms, (arg->count + ATOMS_STEP) * sizeof *atoms);
+        if (atoms == NULL) {
+            return NULL;
+        }
+        arg->atoms = atoms;
+    }
+    arg->atoms[arg->count] = (struct pw_atom){0};
+    return &arg->atoms[arg->count++];
+}
+
 /* One argument: atoms with | between them. */
 static enum pw_err
 take_arg(struct parse *parse, struct pw_shape_arg *arg)
@@ -217,13 +235,8 @@ take_arg(struct parse *parse, struct pw_shape_arg *arg)
         if (arg->count == PW_SHAPE_ATOMS) {
             return PW_E_LIMIT;
         }
-        struct pw_atom *atoms = realloc(arg->atoms, (arg->count + 1) * sizeof *atoms);
-        if (atoms == NULL) {
-            return PW_E_NOMEM;
-        }
-        arg->atoms = atoms;
-        atoms[arg->count] = (struct pw_atom){0};
-        enum pw_err err = take_atom(parse, &atoms[arg->count++]);
+        struct pw_atom *atom = add_atom(arg);
+        enum pw_err err = atom == NULL ? PW_E_NOMEM : take_atom(parse, atom);
         if (err != PW_E_OK) {
             return err;
         }
