@@ -94,7 +94,7 @@ pw_command_print_list(FILE *out)
           "usage: picklewall COMMAND [OPTION...]\n\n",
           out);
     for (size_t i = 0; i < PW_COUNT(commands); i++) {
-        fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-19s %s\n", commands[i].name, commands[i].summary);
     }
     fputs("\npicklewall COMMAND --help tells its options.\n", out);
 }

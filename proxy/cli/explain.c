@@ -1,259 +1,265 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-#include "common/pickle/decode.h"
-#include "proxy/cli/command.h"
 #include "proxy/cli/commands.h"
+#include "proxy/cli/json_line.h"
 #include "proxy/cli/judge.h"
+#include "proxy/cli/quarantine.h"
+#include "proxy/cli/trace.h"
 
-enum { REFUSED = 1, SHOWN_BYTES = 48 };
+enum { REFUSED = 1, META_MAX = 1 << 20, LINE_MAX_BYTES = 1 << 16, SHORTEST_ID = 8 };
 
-static const char red[] = "\033[31m";
-static const char plain[] = "\033[0m";
-
-struct trace {
-    const struct pw_judge *judge;
-    size_t find;   /* next finding */
-    size_t import; /* next import */
-    bool colours;
+struct options {
+    const char *config;
+    const char *policy;
+    const char *state;
+    const char *what; /* a file, or the id of a held message */
+    bool json;
 };
 
-/* The import that this opcode makes; NULL when it makes none. */
-static const struct pw_import *
-import_at(struct trace *trace, size_t off)
+static int
+read_arguments(struct options *options, const char *what, int argc, char **argv)
 {
-    const struct pw_report *report = &trace->judge->report;
-    if (trace->import < report->import_count && report->imports[trace->import].off == off) {
-        return &report->imports[trace->import++];
-    }
-    return NULL;
-}
-
-static void
-print_bytes(struct pw_span bytes)
-{
-    putchar('"');
-    for (size_t i = 0; i < bytes.len && i < SHOWN_BYTES; i++) {
-        uint8_t c = bytes.ptr[i];
-        if (c >= ' ' && c < 0x7f && c != '"' && c != '\\') {
-            putchar(c);
+    struct pw_args args = pw_args_over(argc, argv);
+    while (pw_args_next(&args)) {
+        if (pw_args_flag(&args, "--json")) {
+            options->json = true;
+        } else if (pw_args_value(&args, "--config", &options->config) ||
+                   pw_args_value(&args, "--policy", &options->policy) ||
+                   pw_args_value(&args, "--state", &options->state)) {
+            continue;
+        } else if (pw_args_unknown(&args)) {
+            return EX_USAGE;
+        } else if (options->what != NULL) {
+            return pw_command_misused("one at a time, please: not both %s and %s",
+                                      options->what, args.current);
         } else {
-            printf("\\x%02x", c);
+            options->what = args.current;
         }
     }
-    printf(bytes.len > SHOWN_BYTES ? "\"... (%zu bytes)" : "\"", bytes.len);
+    if (args.bad) {
+        return EX_USAGE;
+    }
+    return options->what != NULL ? EX_OK : pw_command_misused("name %s", what);
 }
 
-static void
-print_argument(struct pw_span frame, const struct pw_op *op)
-{
-    switch (pw_opcode_info(op->code)->arg) {
-    case PW_ARG_UNKNOWN:
-    case PW_ARG_NONE:
-        return;
-    case PW_ARG_U8:
-    case PW_ARG_U16:
-    case PW_ARG_U32:
-    case PW_ARG_U64:
-        printf(" %llu", (unsigned long long)op->arg);
-        return;
-    case PW_ARG_S32:
-        printf(" %d", (int)(int32_t)op->arg);
-        return;
-    case PW_ARG_F64: {
-        uint64_t bits = __builtin_bswap64(op->arg);
-        double number;
-        memcpy(&number, &bits, sizeof number);
-        printf(" %.17g", number);
-        return;
-    }
-    case PW_ARG_LEN8:
-    case PW_ARG_LEN32:
-    case PW_ARG_LEN32S:
-    case PW_ARG_LEN64:
-        putchar(' ');
-        print_bytes(pw_op_data(frame, op));
-        return;
-    case PW_ARG_LINE_PAIR:
-    case PW_ARG_LINE:
-        putchar(' ');
-        print_bytes(op->line);
-        if (pw_opcode_info(op->code)->arg == PW_ARG_LINE_PAIR) {
-            putchar(' ');
-            print_bytes(op->line2);
-        }
-        return;
-    case PW_ARG_COUNT:
-        return;
-    }
-}
+/* ---- one pickle -----------------------------------------------------------------------
+ */
 
 static void
-print_find(const struct trace *trace, const struct pw_find *find)
+print_summary(const struct pw_judge *judge, const struct pw_report *report, size_t refusals)
 {
-    printf("%s         ^ %s: %s", trace->colours ? red : "", pw_reason_code(find->reason),
-           pw_reason_text(find->reason));
-    if (find->mod.len > 0 || find->name.len > 0) {
-        printf(": ");
-        print_bytes(find->mod);
-        putchar(':');
-        print_bytes(find->name);
+    printf("%s, protocol %u, opcodes %u, bytes %" PRIu64 " of %" PRIu64
+           ", imports %zu, policy %s: ",
+           pw_kind_text(report->kind), report->proto, report->ops, report->consumed,
+           report->bytes, report->import_count, pw_policy_name(judge->policy));
+    if (refusals == 0) {
+        puts("pass");
+        return;
     }
-    printf("%s\n", trace->colours ? plain : "");
+    printf("%zu finding%s, %s\n", refusals, refusals == 1 ? "" : "s",
+           pw_reason_code(judge->reason));
 }
 
-static void
-print_op(struct trace *trace, const struct pw_op *op)
+static enum pw_err
+print_summary_json(const struct pw_judge *judge, const struct pw_report *report,
+                   size_t refusals, long part)
 {
-    const struct pw_op_info *info = pw_opcode_info(op->code);
-    char effect[12];
-    snprintf(effect, sizeof effect, "%s%u>%u", info->from_mark ? "#" : "", info->pops,
-             info->pushes);
-    printf("%8zu  %-16s %-5s", op->off, info->name, effect);
-    print_argument(trace->judge->report.frame, op);
-    const struct pw_import *import = import_at(trace, op->off);
-    if (import != NULL) {
-        printf("  = ");
-        print_bytes(import->mod);
-        putchar(':');
-        print_bytes(import->name);
-        printf(pw_policy_allows_import(trace->judge->policy, import) ? " (allowed)"
-                                                                     : " (denied)");
-    }
-    putchar('\n');
-}
-
-static void
-print_json(struct trace *trace, const struct pw_op *op, struct pw_buf *line)
-{
-    const struct pw_op_info *info = pw_opcode_info(op->code);
-    struct pw_json json = pw_json_over(line);
-    pw_buf_clear(line);
+    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = LINE_MAX_BYTES};
+    struct pw_json json = pw_json_over(&line);
     pw_json_object(&json, NULL);
-    pw_json_uint(&json, "off", op->off);
-    pw_json_str(&json, "op", info->name);
-    pw_json_uint(&json, "end", op->end);
-    pw_json_bool(&json, "mark", info->from_mark);
-    pw_json_uint(&json, "pops", info->pops);
-    pw_json_uint(&json, "pushes", info->pushes);
-    const struct pw_import *import = import_at(trace, op->off);
-    if (import != NULL) {
-        pw_json_bytes(&json, "mod", import->mod, import->mod.len);
-        pw_json_bytes(&json, "name", import->name, import->name.len);
-        pw_json_bool(&json, "allowed",
-                     pw_policy_allows_import(trace->judge->policy, import));
+    if (part >= 0) {
+        pw_json_uint(&json, "frame", (uint64_t)part);
     }
+    pw_json_str(&json, "verdict", pw_verdict_text(refusals == 0 ? PW_PASS : PW_QUARANTINE));
+    pw_json_str(&json, "reason", pw_reason_code(judge->reason));
+    pw_json_str(&json, "policy", pw_policy_name(judge->policy));
+    pw_json_str(&json, "kind", pw_kind_text(report->kind));
+    pw_json_uint(&json, "proto", report->proto);
+    pw_json_uint(&json, "ops", report->ops);
+    pw_json_uint(&json, "bytes", report->bytes);
+    pw_json_uint(&json, "consumed", report->consumed);
+    pw_json_uint(&json, "finds_total", refusals);
     pw_json_end_object(&json);
     pw_json_newline(&json);
     if (json.err == PW_E_OK) {
-        fwrite(line->bytes, 1, line->len, stdout);
+        fwrite(line.bytes, 1, line.len, stdout);
     }
+    return json.err;
 }
 
-static void
-print_json_find(const struct pw_find *find, struct pw_buf *line)
+/* The trace and the summary of what was judged last. */
+static enum pw_err
+explain_judged(const struct options *options, const struct pw_judge *judge, long part)
 {
-    struct pw_json json = pw_json_over(line);
-    pw_buf_clear(line);
-    pw_json_object(&json, NULL);
-    pw_json_object(&json, "find");
-    pw_judge_write_find(&json, find);
-    pw_json_end_object(&json);
-    pw_json_end_object(&json);
-    pw_json_newline(&json);
-    if (json.err == PW_E_OK) {
-        fwrite(line->bytes, 1, line->len, stdout);
+    struct pw_trace_options trace = {.out = stdout,
+                                     .policy = judge->policy,
+                                     .json = options->json,
+                                     .colours = pw_command_colours(),
+                                     .part = part};
+    size_t refusals;
+    enum pw_err err = pw_trace_print(&trace, &judge->report, &refusals);
+    if (err != PW_E_OK) {
+        return err;
     }
+    if (options->json) {
+        return print_summary_json(judge, &judge->report, refusals, part);
+    }
+    print_summary(judge, &judge->report, refusals);
+    return PW_E_OK;
 }
 
-/* The findings up to `before`. */
-static void
-show_finds(struct trace *trace, uint64_t before, struct pw_buf *json_line)
+/* ---- a held message -------------------------------------------------------------------
+ */
+
+enum blame { BLAME_UNKNOWN, BLAMED, BLAMELESS };
+
+/* Whether some finding of the entry is about this frame. */
+static enum blame
+blame_of(const json_t *meta, size_t frame)
 {
-    const struct pw_judge *judge = trace->judge;
-    while (trace->find < judge->find_count && judge->finds[trace->find].off < before) {
-        const struct pw_find *find = &judge->finds[trace->find++];
-        if (json_line != NULL) {
-            print_json_find(find, json_line);
-        } else {
-            print_find(trace, find);
+    const json_t *finds = json_object_get(meta, "finds");
+    for (size_t i = 0; i < json_array_size(finds); i++) {
+        const json_t *number = json_object_get(json_array_get(finds, i), "frame");
+        if (json_is_integer(number) && json_integer_value(number) == (json_int_t)frame) {
+            return BLAMED;
         }
     }
+    return json_is_array(finds) ? BLAMELESS : BLAME_UNKNOWN;
 }
 
-/* Every opcode the scanner executed, with its findings below it. */
-static void
-show_trace(struct trace *trace, struct pw_buf *json_line)
+/* A topic, a number: what nobody blamed need not be a pickle. */
+static bool
+is_data(enum pw_kind kind, enum blame blame)
 {
-    struct pw_span frame = trace->judge->report.frame;
-    struct pw_op op = {0};
-    for (uint32_t i = 0; i < trace->judge->report.ops; i++) {
-        if (pw_decode(frame, op.end, &op) != PW_DECODE_OP) {
-            break;
-        }
-        show_finds(trace, op.off, json_line);
-        if (json_line != NULL) {
-            print_json(trace, &op, json_line);
-        } else {
-            print_op(trace, &op);
-        }
+    bool broken = kind == PW_KIND_BROKEN && blame == BLAMELESS;
+    return blame != BLAMED && (broken || kind == PW_KIND_OPAQUE || kind == PW_KIND_EMPTY);
+}
+
+static enum pw_err
+explain_frame(const struct options *options, struct pw_judge *judge, struct pw_span frame,
+              size_t number, enum blame blame, int *code)
+{
+    enum pw_err err = pw_judge_bytes(judge, frame);
+    if (err != PW_E_OK) {
+        return err;
     }
-    show_finds(trace, UINT64_MAX, json_line);
+    bool data = is_data(judge->report.kind, blame);
+    if (!options->json) {
+        printf("%sframe %zu: %zu bytes%s\n", number > 0 ? "\n" : "", number, frame.len,
+               data ? ", no pickle" : "");
+    }
+    if (data) {
+        return options->json ? print_summary_json(judge, &judge->report, 0, (long)number)
+                             : PW_E_OK;
+    }
+    *code = judge->refusals > 0 ? REFUSED : *code;
+    return explain_judged(options, judge, (long)number);
+}
+
+/* The policy that refused the message, when it is known here; else the default. */
+static enum pw_err
+open_judge(struct pw_judge *judge, const struct options *options, const json_t *meta,
+           struct pw_why *why)
+{
+    struct pw_span set = pw_json_text(json_object_get(meta, "rule"), "set");
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", (int)set.len, (const char *)set.ptr);
+    const char *policy = options->policy == NULL && set.len > 0 ? name : options->policy;
+    enum pw_err err = pw_judge_open(judge, options->config, policy, why);
+    if (err != PW_E_CONFIG || policy == options->policy || judge->settings == NULL) {
+        return err;
+    }
+    fputs("picklewall: policy ", stderr);
+    pw_command_print_plain(stderr, name);
+    fputs(" is not known here, so judged by python-data; give --config\n", stderr);
+    pw_judge_free(judge);
+    return pw_judge_open(judge, options->config, NULL, why);
+}
+
+static enum pw_err
+explain_frames(const struct options *options, const struct pw_held *held,
+               const json_t *meta, int *code, struct pw_why *why)
+{
+    PW_CLEANUP(pw_judge_free) struct pw_judge judge;
+    enum pw_err err = open_judge(&judge, options, meta, why);
+    for (size_t i = 0; err == PW_E_OK && i < held->count; i++) {
+        err = explain_frame(options, &judge, held->frames[i], i, blame_of(meta, i), code);
+    }
+    return err;
 }
 
 static int
-explain(const char *path, const char *config, const char *policy, bool json)
+explain_held(const struct options *options)
 {
-    struct pw_judge judge;
     struct pw_why why = {0};
-    struct pw_buf line = {.limit = SIZE_MAX / 2};
-    enum pw_err err = pw_judge_open(&judge, config, policy, &why);
-    if (err == PW_E_OK) {
-        err = pw_judge_file(&judge, path, &why);
+    enum pw_err err = PW_E_OK;
+    int code = EX_OK;
+    PW_CLEANUP(pw_store_free)
+    struct pw_store *store =
+        pw_quarantine_open(options->config, options->state, &err, &why);
+    if (store == NULL) {
+        return pw_command_fail(err, &why);
     }
-    int code = judge.refusals == 0 ? EX_OK : REFUSED;
-    if (err == PW_E_OK) {
-        struct trace trace = {.judge = &judge, .colours = pw_command_colours()};
-        show_trace(&trace, json ? &line : NULL);
-        if (!json) {
-            printf("%s, protocol %u, %u opcodes, %llu of %llu bytes: %s\n",
-                   pw_kind_text(judge.report.kind), judge.report.proto, judge.report.ops,
-                   (unsigned long long)judge.report.consumed,
-                   (unsigned long long)judge.report.bytes,
-                   judge.refusals == 0 ? "pass" : pw_reason_code(judge.reason));
-        }
-    } else {
-        code = pw_command_fail(err, &why);
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = META_MAX};
+    PW_CLEANUP(pw_held_free) struct pw_held held = {0};
+    err = pw_store_get(store, options->what, &held, &text, &why);
+    if (err != PW_E_OK) {
+        return pw_command_fail(err, &why);
     }
-    pw_buf_free(&line);
-    pw_judge_free(&judge);
-    return code;
+    PW_CLEANUP(pw_json_line_free) json_t *meta = pw_json_line_parse(pw_buf_span(&text));
+    err = explain_frames(options, &held, meta, &code, &why);
+    return err == PW_E_OK ? code : pw_command_fail(err, &why);
+}
+
+/* ---- the commands ---------------------------------------------------------------------
+ */
+
+static int
+explain_file(const struct options *options)
+{
+    PW_CLEANUP(pw_judge_free) struct pw_judge judge;
+    struct pw_why why = {0};
+    enum pw_err err = pw_judge_open(&judge, options->config, options->policy, &why);
+    err = err == PW_E_OK ? pw_judge_file(&judge, options->what, &why) : err;
+    err = err == PW_E_OK ? explain_judged(options, &judge, -1) : err;
+    if (err != PW_E_OK) {
+        return pw_command_fail(err, &why);
+    }
+    return judge.refusals == 0 ? EX_OK : REFUSED;
+}
+
+/* No file, and spelled like an entry or object of the quarantine. */
+static bool
+is_id(const char *text)
+{
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdef";
+    size_t len = strlen(text);
+    return len >= SHORTEST_ID && strspn(text, digits) == len && access(text, F_OK) != 0;
 }
 
 int
 pw_cmd_explain(int argc, char **argv)
 {
-    const char *config = NULL;
-    const char *policy = NULL;
-    const char *path = NULL;
-    bool json = false;
-    struct pw_args args = pw_args_over(argc, argv);
-    while (pw_args_next(&args)) {
-        if (pw_args_flag(&args, "--json")) {
-            json = true;
-        } else if (pw_args_value(&args, "--config", &config) ||
-                   pw_args_value(&args, "--policy", &policy)) {
-            continue;
-        } else if (pw_args_unknown(&args)) {
-            return EX_USAGE;
-        } else if (path != NULL) {
-            return pw_command_misused("one file at a time, please: not both %s and %s",
-                                      path, args.current);
-        } else {
-            path = args.current;
-        }
+    struct options options = {0};
+    int code = read_arguments(&options, "a file, - for stdin, or the id of a held message",
+                              argc, argv);
+    if (code != EX_OK) {
+        return code;
     }
-    return path == NULL ? pw_command_misused("name a file, or - for stdin")
-                        : explain(path, config, policy, json);
+    bool held = options.state != NULL || is_id(options.what);
+    return held ? explain_held(&options) : explain_file(&options);
+}
+
+int
+pw_cmd_quarantine_explain(int argc, char **argv)
+{
+    struct options options = {0};
+    int code = read_arguments(&options, "the id of a message; quarantine list shows them",
+                              argc, argv);
+    return code == EX_OK ? explain_held(&options) : code;
 }

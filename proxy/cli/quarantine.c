@@ -11,6 +11,7 @@
 #include "common/settings/settings.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/json_line.h"
+#include "proxy/cli/quarantine.h"
 
 enum { SHORT_ID = 10, SHOWN = 64, BYTES_A_ROW = 16, JSON_LIMIT = 64 << 20 };
 
@@ -48,14 +49,13 @@ read_arguments(struct options *options, bool wants_id, int argc, char **argv)
     return EX_OK;
 }
 
-/* The store under --state, or under the state folder of the configuration. */
-static struct pw_store *
-open_store(const struct options *options, enum pw_err *err, struct pw_why *why)
+struct pw_store *
+pw_quarantine_open(const char *config, const char *state, enum pw_err *err,
+                   struct pw_why *why)
 {
     PW_CLEANUP(pw_settings_free) struct pw_settings *settings = NULL;
-    const char *state = options->state;
     if (state == NULL) {
-        settings = pw_settings_load(pw_command_config(options->config), why);
+        settings = pw_settings_load(pw_command_config(config), why);
         *err = PW_E_CONFIG;
         state = settings == NULL ? NULL : settings->state;
     }
@@ -151,7 +151,8 @@ pw_cmd_quarantine_list(int argc, char **argv)
     if (code != EX_OK) {
         return code;
     }
-    PW_CLEANUP(pw_store_free) struct pw_store *store = open_store(&options, &err, &why);
+    PW_CLEANUP(pw_store_free)
+    struct pw_store *store = pw_quarantine_open(options.config, options.state, &err, &why);
     if (store == NULL) {
         return pw_command_fail(err, &why);
     }
@@ -245,6 +246,7 @@ print_message(const char *object, const struct pw_held *held, struct pw_span jso
     for (size_t i = 0; i < held->count; i++) {
         print_frame(i, held->frames[i]);
     }
+    printf("%-9s picklewall quarantine explain %s\n", "trace", object);
 }
 
 /* {"entry":…, what the entry says, "object":…, "frames":[{"bytes":n,"head":"hex"}]} */
@@ -302,7 +304,8 @@ pw_cmd_quarantine_show(int argc, char **argv)
     if (code != EX_OK) {
         return code;
     }
-    PW_CLEANUP(pw_store_free) struct pw_store *store = open_store(&options, &err, &why);
+    PW_CLEANUP(pw_store_free)
+    struct pw_store *store = pw_quarantine_open(options.config, options.state, &err, &why);
     if (store == NULL) {
         return pw_command_fail(err, &why);
     }

@@ -150,7 +150,7 @@ def test_explain_lists_the_opcodes_that_pickletools_lists(tmp_path):
     path.write_bytes(data)
     result = run("explain", "--json", path)
     assert result.returncode == 0
-    ours = [(o["off"], o["op"]) for o in map(json.loads, result.stdout.splitlines())]
+    ours = [(o["off"], o["op"]) for o in map(json.loads, result.stdout.splitlines()) if "op" in o]
     assert ours == [(pos, op.name) for op, _, pos in pickletools.genops(data)]
 
 
