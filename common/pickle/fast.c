@@ -224,43 +224,48 @@ collect_TOP(struct pw_scan *m, struct pw_value *top, uint8_t kind, uint32_t pops
                                        .flags = OBJECT_KEPT});
 }
 
-/* What the values from `first` on hold; false when it is not only constants and lists,
- * dicts and sets. */
+/* Whether effects.c has nothing to do for a value, `index` places behind the first of those
+ * that go into a container of `kind`: no import to tell of, no key to look at. */
 static bool
-add_up(const struct pw_scan *m, const struct pw_value *first, struct nested *sum)
+is_easy(const struct pw_scan *m, struct pw_value value, uint8_t kind, size_t index)
 {
-    for (const struct pw_value *value = first; value < m->fast.plain; value++) {
+    enum { OPEN = OBJECT_HAS_GLOBAL };
+    bool key = kind == PW_V_SET || (kind == PW_V_DICT && index % 2 == 0);
+    return value.kind > PW_V_GLOBAL && !key &&
+           (m->objects.at[value.ref].flags & (OPEN | OBJECT_SETTLED)) != OPEN;
+}
+
+/* The values from `first` on go into the container below them, and some are containers
+ * themselves. False, with nothing changed, when one of them is not for this loop. */
+static bool
+nest(struct pw_scan *m, const struct pw_value *first, uint8_t kind, struct nested *sum)
+{
+    struct object *object = &m->objects.at[first[-1].ref];
+    struct object before = *object;
+    uint32_t items = m->items.len;
+    uint32_t run = 0;
+    bool easy = true;
+    for (const struct pw_value *value = first; easy && value < m->fast.plain; value++) {
         if (value->kind < PW_V_GLOBAL) {
             continue;
         }
-        if (value->kind < PW_V_LIST || value->kind > PW_V_SET) {
-            return false;
+        easy = is_easy(m, *value, kind, (size_t)(value - first)) &&
+               pw_unfold_note_next(m, first[-1], *value, &run);
+        if (easy) {
+            sum->size--;
+            pw_cost_add(m, *value, sum);
         }
-        sum->size--;
-        pw_cost_add(m, *value, sum);
     }
-    return true;
-}
-
-/* Containers go into `object`. */
-static bool
-nest(struct pw_scan *m, struct object *object, struct nested sum)
-{
-    if (sum.depth >= m->limits.max_depth ||
-        object->size + sum.size > m->limits.max_unfold) {
+    if (!easy || sum->depth >= m->limits.max_depth ||
+        object->size + sum->size > m->limits.max_unfold) {
+        *object = before;
+        m->items.len = items;
         return false;
     }
-    uint32_t depth = sum.depth + 1;
+    uint32_t depth = sum->depth + 1;
     object->depth = object->depth > depth ? object->depth : (uint16_t)depth;
     m->max_depth = m->max_depth > depth ? m->max_depth : depth;
     return true;
-}
-
-static bool
-note(struct pw_scan *m, const struct pw_value *first)
-{
-    m->plain_from = (uint32_t)(m->fast.plain - m->stack.at);
-    return pw_unfold_note(m, first[-1], (uint32_t)(first - m->stack.at));
 }
 
 /* The values from `first` on go into the container below them, of the opcode's own kind. */
@@ -278,7 +283,7 @@ store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
         return NULL;
     }
     if (m->fast.plain > first) {
-        if (!add_up(m, first, &sum) || !nest(m, object, sum) || !note(m, first)) {
+        if (!nest(m, first, kind, &sum)) {
             return NULL;
         }
         m->fast.plain = first;

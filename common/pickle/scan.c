@@ -38,7 +38,8 @@ import_truncated(struct pw_scan *m, struct pw_op *op)
     (void)pw_machine_import(m, op, op->line, op->line2, &global);
 }
 
-/* An argument that cannot be read may end where another reader reads on: behind its FRAME. */
+/* An argument that cannot be read may end where another reader reads on: behind its FRAME.
+ */
 static void
 cut_straddles(struct pw_scan *m, const struct pw_op *op)
 {
@@ -81,12 +82,34 @@ leave_frame(struct pw_scan *m, const struct pw_op *op)
     m->frame_end = UINT64_MAX;
 }
 
+/* PROTO and FRAME stand at the beginning of nearly every pickle: where they end. */
+static size_t
+begin(struct pw_scan *m)
+{
+    static const size_t proto_len = 2;
+    struct pw_op op;
+    if (m->limits.max_ops <= 2 || m->frame.len < proto_len ||
+        m->frame.ptr[0] != PW_OP_PROTO || m->frame.ptr[1] > 5) {
+        return 0;
+    }
+    m->proto = m->frame.ptr[1];
+    m->proto_high = m->proto;
+    m->ops = 1;
+    if (pw_decode(m->frame, proto_len, &op) != PW_DECODE_OP || op.code != PW_OP_FRAME ||
+        op.arg > m->frame.len - op.end) {
+        return proto_len;
+    }
+    m->frame_end = op.end + op.arg;
+    m->ops = 2;
+    return op.end;
+}
+
 /* Run to the end. *consumed is where; true when a STOP was reached. */
 static bool
 run(struct pw_scan *m, uint64_t *consumed)
 {
     struct pw_op op = {0};
-    for (size_t at = 0;; at = op.end) {
+    for (size_t at = begin(m);; at = op.end) {
         at = pw_machine_fast(m, at);
         *consumed = at;
         enum pw_decoded decoded = pw_decode(m->frame, at, &op);

@@ -41,8 +41,9 @@ begin_run(struct pw_scan *m, struct pw_value into, uint32_t *run)
     return true;
 }
 
-static bool
-note(struct pw_scan *m, struct pw_value into, struct pw_value value, uint32_t *run)
+bool
+pw_unfold_note_next(struct pw_scan *m, struct pw_value into, struct pw_value value,
+                    uint32_t *run)
 {
     m->objects.at[value.ref].flags |= OBJECT_STORED;
     if ((*run == 0 && !begin_run(m, into, run)) || !pw_machine_keep(m, value)) {
@@ -58,7 +59,7 @@ pw_unfold_note(struct pw_scan *m, struct pw_value into, uint32_t first)
     uint32_t run = 0;
     for (uint32_t i = first; i < m->plain_from; i++) {
         struct pw_value value = m->stack.at[i];
-        if (value.kind >= PW_V_TUPLE && !note(m, into, value, &run)) {
+        if (value.kind >= PW_V_TUPLE && !pw_unfold_note_next(m, into, value, &run)) {
             return false;
         }
     }
@@ -70,7 +71,7 @@ pw_unfold_note_one(struct pw_scan *m, struct pw_value into, struct pw_value valu
 {
     uint32_t run = 0;
     bool container = value.kind >= PW_V_TUPLE && value.ref != EMPTY_TUPLE;
-    return !container || note(m, into, value, &run);
+    return !container || pw_unfold_note_next(m, into, value, &run);
 }
 
 bool

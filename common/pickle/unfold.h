@@ -16,6 +16,10 @@
  */
 bool pw_unfold_note(struct pw_scan *m, struct pw_value into, uint32_t first);
 
+/* The same for one container after the other: *run is 0 before the first. */
+bool pw_unfold_note_next(struct pw_scan *m, struct pw_value into, struct pw_value value,
+                         uint32_t *run);
+
 /* The same for one value. */
 bool pw_unfold_note_one(struct pw_scan *m, struct pw_value into, struct pw_value value);
 
