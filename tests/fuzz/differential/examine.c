@@ -205,6 +205,10 @@ print_step(enum oracle_event_kind kind, struct pw_span mod, struct pw_span name,
     case ORACLE_BUFFER:
         fputs(" buffer", out);
         return;
+    case ORACLE_AUDIT:
+        fputs(" audit ", out);
+        print_text(name, out);
+        return;
     }
 }
 

@@ -40,6 +40,7 @@ static struct {
 /* Where the hooks write while a load runs. */
 static struct oracle_answer *answering;
 static uint32_t buffers_given;
+static bool loading;
 
 const char *
 oracle_reader_text(enum oracle_reader reader)
@@ -337,6 +338,35 @@ persistent_load(PyObject *self, PyObject *args)
     return borrow(answering->count % 2 != 0 ? here.word : here.instance);
 }
 
+#if PY_VERSION_HEX >= 0x03080000
+/*
+ * Imports, code objects, files, processes: whatever CPython thinks worth watching, but the
+ * complaint that tame_interpreter speaks of.
+ */
+static int
+on_audit(const char *event, PyObject *args, void *data)
+{
+    (void)args;
+    (void)data;
+    if (loading && strcmp(event, "sys.excepthook") != 0) {
+        new_event(ORACLE_AUDIT)->name = keep_text(pw_span_str(event));
+    }
+    return 0;
+}
+
+static bool
+watch_audit(void)
+{
+    return PySys_AddAuditHook(on_audit, NULL) == 0;
+}
+#else
+static bool
+watch_audit(void)
+{
+    return true;
+}
+#endif
+
 static PyMethodDef find_class_def = {"find_class", find_class, METH_VARARGS, NULL};
 static PyMethodDef persistent_def = {"persistent_load", persistent_load, METH_VARARGS,
                                      NULL};
@@ -561,7 +591,7 @@ start(void)
     return here.load != NULL && here.tell != NULL && here.loads != NULL &&
            here.bytes_io != NULL && here.buffered_reader != NULL && here.collect != NULL &&
            here.reading != NULL && here.python != NULL && replace_find_class() &&
-           make_keywords() && register_extensions() && tame_interpreter();
+           make_keywords() && register_extensions() && watch_audit() && tame_interpreter();
 }
 
 bool
@@ -722,9 +752,11 @@ oracle_ask(const struct oracle_call *call, struct oracle_answer *answer)
     answering = answer;
     buffers_given = 0;
     PyObject *keywords = here.keywords[call->encoding][call->buffers ? 1 : 0];
+    loading = true;
     PyObject *value = call->reader == ORACLE_LOADS
                           ? call_with(here.loads, here.stream, keywords)
                           : load_file(call, keywords);
+    loading = false;
     answer->finished = value != NULL;
     note_error(answer, call->closely);
     Py_XDECREF(value);

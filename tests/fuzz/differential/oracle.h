@@ -40,14 +40,15 @@ enum oracle_event_kind {
     ORACLE_IMPORT,
     ORACLE_EXTENSION,
     ORACLE_PERSISTENT,
-    ORACLE_BUFFER
+    ORACLE_BUFFER,
+    ORACLE_AUDIT /* an event of sys.audit (CPython 3.8 and later): a load makes none */
 };
 
 struct oracle_event {
     enum oracle_event_kind kind;
     uint32_t code;       /* EXTENSION */
     struct pw_span mod;  /* IMPORT: UTF-8, lone surrogates as three bytes each */
-    struct pw_span name; /* good until the next question */
+    struct pw_span name; /* AUDIT: of the event; both are good until the next question */
 };
 
 enum { ORACLE_EVENTS = 512, ORACLE_TEXT = 64 * 1024 };
