@@ -10,9 +10,14 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config
-        echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev liblzma-dev libbz2-dev
+        echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
         ;;
-    test) echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema libpython3.11-testsuite tzdata ;;
+    test)
+        echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema libpython3.11-testsuite tzdata
+        # What the shipped policies are for.
+        echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
+        echo python3-joblib python3-dill python3-cloudpickle
+        ;;
     fuzz) echo clang libclang-rt-14-dev llvm libpython3-dev afl++ ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
     *) return 1 ;;
