@@ -161,8 +161,8 @@ read_type(struct text *text, size_t depth)
     if (!found(text, "[")) {
         return read_simple(text);
     }
-    text->unknown |= depth == NESTING;
-    while (!text->broken && !text->unknown) {
+    text->broken |= depth == NESTING;
+    while (!text->broken) {
         struct extent field = read_field(text, depth + 1);
         whole.objects |= field.objects;
         whole.bytes = plus(whole.bytes, field.bytes);
@@ -217,7 +217,7 @@ pw_layer_open_npy(struct pw_layer *layer, const struct pw_layer_rule *rule,
     }
     struct extent array = read_header(&text);
     if (text.broken || text.unknown) {
-        pw_layer_refuse(layer, text.unknown ? PW_R_LAYER_UNKNOWN : PW_R_LAYER_BROKEN);
+        pw_layer_refuse(layer, text.broken ? PW_R_LAYER_BROKEN : PW_R_LAYER_UNKNOWN);
         return;
     }
     if (array.objects) {
