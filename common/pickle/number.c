@@ -133,6 +133,6 @@ pw_number_index(struct pw_span line, uint64_t *index)
         value = value > UINT64_MAX / 20 ? UINT64_MAX / 2 : value * 10 + (line.ptr[i] - '0');
     }
     bool negative = line.len > 0 && memchr(line.ptr, '-', line.len) != NULL;
-    *index = any && !negative ? value : UINT64_MAX;
+    *index = any && (!negative || value == 0) ? value : UINT64_MAX;
     return is_natural(line) && value < UINT64_MAX / 20;
 }
