@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/pickle/scan.h"
+#include "common/pickle/machine.h"
 #include "tests/unit/fail_alloc.h"
 
 enum { STREAM_MAX = 4 << 20, MEMORY_MAX = 16 << 20 };
@@ -439,6 +439,38 @@ shared_strings_and_lists(struct stream *out)
     ADD(out, "e.");
 }
 
+/* Sets of more than 32 items count as if they all had one hash. */
+static void
+add_large_frozenset(struct stream *out, unsigned number)
+{
+    ADD(out, "(");
+    for (unsigned i = 0; i < 33; i++) {
+        ADD(out, "M");
+        add_number(out, number * 100 + i, 2);
+    }
+    ADD(out, "\x91N");
+}
+
+static void
+many_large_frozensets(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 100; i++) {
+        add_large_frozenset(out, i);
+    }
+    ADD(out, "u.");
+}
+
+static void
+some_large_frozensets(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 20; i++) {
+        add_large_frozenset(out, i);
+    }
+    ADD(out, "u.");
+}
+
 struct cost_case {
     const char *name;
     void (*make)(struct stream *out);
@@ -459,6 +491,7 @@ static const struct cost_case cases[] = {
     ROW(frozenset_items_of_one_hash, LIMIT_COLLISIONS),
     ROW(set_of_a_list_of_one_hash, LIMIT_COLLISIONS),
     ROW(dict_of_one_hash, LIMIT_COLLISIONS),
+    ROW(many_large_frozensets, LIMIT_COLLISIONS),
     ROW(deep_key, LIMIT_KEY_DEPTH),
     ROW(laughing_key, LIMIT_UNFOLD),
     ROW(repeated_keys, LIMIT_WORK),
@@ -483,6 +516,7 @@ static const struct cost_case cases[] = {
     ROW(family, NONE),
     ROW(list_in_itself, NONE),
     ROW(shared_strings_and_lists, NONE),
+    ROW(some_large_frozensets, NONE),
     /* clang-format on */
 };
 
@@ -564,6 +598,68 @@ scans_do_not_count_for_each_other(void **state)
     free(stream.bytes);
 }
 
+static struct pw_report
+scan_with(struct pw_scan *scan, const struct stream *stream, struct pw_limits limits)
+{
+    struct pw_report report;
+    struct pw_span bytes = {stream->bytes, stream->len};
+    assert_int_equal(pw_scan_frame(scan, bytes, &limits, &report), PW_E_OK);
+    return report;
+}
+
+/* What tells the scans apart has 24 bits. */
+static void
+the_number_of_scans_may_wrap(void **state)
+{
+    (void)state;
+    struct stream stream = {.bytes = malloc(STREAM_MAX)};
+    ADD(&stream, "\x80\x04}(");
+    for (unsigned i = 0; i < 50; i++) {
+        add_twins(&stream, i, 8);
+        ADD(&stream, "N");
+    }
+    ADD(&stream, "u.");
+    struct pw_scan *scan = pw_scan_new();
+    assert_int_equal(scan_with(scan, &stream, pw_limits_default).find_count, 0);
+    uint32_t first = scan->sketch_scan;
+    scan->sketch_scan = (1u << 24) - 2;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(scan_with(scan, &stream, pw_limits_default).find_count, 0);
+    }
+    assert_true(scan->sketch_scan < first + 3);
+    pw_scan_free(&scan);
+    free(stream.bytes);
+}
+
+/* Sums of 32 bits do not wrap, however large the limits. */
+static void
+the_largest_limits_still_hold(void **state)
+{
+    (void)state;
+    struct stream stream = {.bytes = malloc(STREAM_MAX)};
+    struct pw_limits limits = pw_limits_default;
+    limits.max_unfold = limits.max_work = limits.max_collisions = UINT32_MAX;
+    ADD(&stream, ")");
+    for (unsigned i = 0; i < 64; i++) {
+        ADD(&stream, "2\x86");
+    }
+    ADD(&stream, ".");
+    struct pw_scan *scan = pw_scan_new();
+    assert_int_equal(scan_with(scan, &stream, limits).finds[0].reason, PW_R_LIMIT_UNFOLD);
+    stream.len = 0;
+    for (unsigned i = 0; i < 70000; i++) { /* one hash, more often than 16 bits count */
+        add_long(&stream, (i % 7 + 1) * modulus);
+        ADD(&stream, "0");
+    }
+    ADD(&stream, "N.");
+    assert_int_equal(scan_with(scan, &stream, limits).find_count, 0);
+    limits.max_collisions = 60000;
+    assert_int_equal(scan_with(scan, &stream, limits).finds[0].reason,
+                     PW_R_LIMIT_COLLISIONS);
+    pw_scan_free(&scan);
+    free(stream.bytes);
+}
+
 static void
 running_out_of_memory_is_an_error_and_leaks_nothing(void **state)
 {
@@ -596,6 +692,8 @@ main(void)
         cmocka_unit_test(every_stream_costs_what_it_may),
         cmocka_unit_test(memory_that_the_consumer_lacks_is_a_limit),
         cmocka_unit_test(scans_do_not_count_for_each_other),
+        cmocka_unit_test(the_number_of_scans_may_wrap),
+        cmocka_unit_test(the_largest_limits_still_hold),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,9 @@ static const struct number_case number_cases[] = {
     {BYTES("nan"), false, false, true},
     {BYTES("nano"), false, false, false},
     {BYTES("0x1p3"), false, false, false},
+    {BYTES("1e5x"), false, false, false},
+    {BYTES("1e1000"), false, false, false},
+    {BYTES("1x5"), false, false, false},
 };
 
 static const struct {
@@ -64,6 +67,7 @@ static const struct {
     {BYTES("1_0"), false, 10},
     {BYTES("7\0junk9"), false, 7},
     {BYTES("-7"), false, UINT64_MAX},
+    {BYTES("-0"), false, 0},
     {BYTES(""), false, UINT64_MAX},
     {BYTES("x"), false, UINT64_MAX},
 };
@@ -120,6 +124,18 @@ an_index_is_read_even_when_it_is_misspelled(void **state)
     }
 }
 
+/* 309 digits may be finite; more are only with a point or an exponent that repr() has not.
+ */
+static void
+a_float_has_no_more_digits_than_the_largest(void **state)
+{
+    (void)state;
+    static uint8_t digits[310];
+    memset(digits, '1', sizeof digits);
+    assert_true(pw_number_float((struct pw_span){digits, 309}));
+    assert_false(pw_number_float((struct pw_span){digits, 310}));
+}
+
 int
 main(void)
 {
@@ -127,6 +143,7 @@ main(void)
         cmocka_unit_test(only_spellings_that_all_unpicklers_read_alike_pass),
         cmocka_unit_test(only_00_and_01_are_bools),
         cmocka_unit_test(more_than_4300_digits_are_refused),
+        cmocka_unit_test(a_float_has_no_more_digits_than_the_largest),
         cmocka_unit_test(an_index_is_read_even_when_it_is_misspelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,17 @@ static const struct scan_case scan_cases[] = {
     {"LIST and DICT of marks", BYTES("(N(NNdl."), OK, "", "", ""},
     {"sets", BYTES(P4 "\x8f(K\x01\x90(K\x02\x91\x86."), OK, "", "", ""},
 
+    /* what _reconstructor makes */
+    {"_reconstructor makes its first argument", BYTES("ccopy_reg\n_reconstructor\n(cm\nC\ncm\nO\nNtR}b."), OK,
+        "copy_reg:_reconstructor m:C m:O", "call(0) build(1)", ""},
+    {"_reconstructor of another module", BYTES("cm\n_reconstructor\n(cm\nC\ncm\nO\nNtR}b."), OK,
+        "m:_reconstructor m:C m:O", "call(0) build(0)", ""},
+    {"_reconstructor of no class", BYTES("ccopyreg\n_reconstructor\n(NNNtR}b."), OK, "copyreg:_reconstructor", "call(0) build(0)", ""},
+    {"_reconstructor without arguments", BYTES("ccopyreg\n_reconstructor\n)R}b."), OK, "copyreg:_reconstructor", "call(0) build(0)", ""},
+    {"_reconstructor of a list", BYTES("ccopyreg\n_reconstructor\n]R}b."), OK, "copyreg:_reconstructor", "call(0) build(0)", "pickle.type"},
+    {"_reconstructor of seventeen", BYTES("ccopyreg\n_reconstructor\n(cm\nC\nNNNNNNNNNNNNNNNNtR}b."), OK,
+        "copyreg:_reconstructor m:C", "ref(1) call(0) build(0)", ""},
+
     /* memo */
     {"a memo from 1 on", BYTES("(lp1\ng1\n\x86."), OK, "", "", ""},
     {"GET of nothing", BYTES("g0\n."), BAD, "", "", "memo.missing"},
@@ -442,6 +453,87 @@ a_tuple_of_arguments_can_be_read_back(void **state)
 }
 
 static void
+what_is_not_there_is_not_read_back(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, BYTES("cm\nf\n((NNNNNNNNNNNNNNNNNtQtR."),
+                                   &pw_limits_default, &report),
+                     PW_E_OK);
+    const struct pw_value *items;
+    size_t count;
+    assert_int_equal(report.used_count, 1);
+    assert_true(pw_report_tuple(&report, report.used[0].args, &items, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(items[0].kind, PW_V_UNKNOWN);
+    assert_false(pw_report_tuple(&report, items[0], &items, &count));
+    pw_scan_free(&scan);
+}
+
+static void
+a_tuple_of_seventeen_is_too_long_to_be_read_back(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(pw_scan_frame(scan, BYTES("cm\nf\n(NNNNNNNNNNNNNNNNNtR."),
+                                   &pw_limits_default, &report),
+                     PW_E_OK);
+    const struct pw_value *items;
+    size_t count;
+    assert_false(pw_report_tuple(&report, report.used[0].args, &items, &count));
+    pw_scan_free(&scan);
+}
+
+/* An instance of an instance came from no import. */
+static void
+what_a_computed_call_makes_has_no_origin(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report report;
+    assert_int_equal(
+        pw_scan_frame(scan, BYTES("cm\nf\n(cm\nC\n)R)RtR."), &pw_limits_default, &report),
+        PW_E_OK);
+    const struct pw_value *items;
+    size_t count;
+    assert_true(pw_report_tuple(&report, report.used[1].args, &items, &count));
+    assert_int_equal(items[0].kind, PW_V_INSTANCE);
+    assert_null(pw_report_origin(&report, items[0]));
+    pw_scan_free(&scan);
+}
+
+/* Texts with escapes are kept decoded, in chunks of 16 KiB or as long as they are. */
+static void
+decoded_texts_of_any_length_are_names(void **state)
+{
+    (void)state;
+    enum { LONG = 20000 };
+    uint8_t *bytes = malloc(3 * LONG);
+    struct pw_scan *scan = pw_scan_new();
+    for (int round = 0; round < 3; round++) {
+        size_t len = 0;
+        for (int i = 0; i < 2; i++) { /* V\u0061aaa… twice, then STACK_GLOBAL */
+            memcpy(bytes + len, "V\\u0061", 7);
+            memset(bytes + len + 7, 'a', LONG);
+            bytes[len + 7 + LONG] = '\n';
+            len += 7 + LONG + 1;
+        }
+        memcpy(bytes + len, "\x93.", 2);
+        struct pw_report report;
+        assert_int_equal(pw_scan_frame(scan, (struct pw_span){bytes, len + 2},
+                                       &pw_limits_default, &report),
+                         PW_E_OK);
+        assert_int_equal(report.import_count, 1);
+        assert_int_equal(report.imports[0].mod.len, LONG + 1);
+        assert_int_equal(report.imports[0].name.ptr[LONG], 'a');
+    }
+    pw_scan_free(&scan);
+    free(bytes);
+}
+
+static void
 scan_all_once(void *state)
 {
     (void)state;
@@ -499,6 +591,10 @@ main(void)
         cmocka_unit_test(nesting_is_counted_through_tuples_lists_and_states),
         cmocka_unit_test(findings_of_one_door_do_not_crowd_out_others),
         cmocka_unit_test(a_tuple_of_arguments_can_be_read_back),
+        cmocka_unit_test(what_is_not_there_is_not_read_back),
+        cmocka_unit_test(a_tuple_of_seventeen_is_too_long_to_be_read_back),
+        cmocka_unit_test(what_a_computed_call_makes_has_no_origin),
+        cmocka_unit_test(decoded_texts_of_any_length_are_names),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
         cmocka_unit_test(a_warm_scanner_allocates_nothing),
     };

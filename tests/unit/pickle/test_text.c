@@ -44,6 +44,9 @@ static const struct text_case string_cases[] = {
     {"octal", BYTES("'\\157s'"), true, BYTES("os")},
     {"octal wraps", BYTES("'\\557'"), true, BYTES("o")},
     {"short octal", BYTES("'\\0z'"), true, BYTES("\0z")},
+    {"octal at the end", BYTES("'\\7'"), true, BYTES("\7")},
+    {"octal ends at a blank", BYTES("'\\7 8'"), true, BYTES("\7 8")},
+    {"octal ends at an eight", BYTES("'\\78'"), true, BYTES("\7" "8")},
     {"unknown escape stays", BYTES("'\\q'"), true, BYTES("\\q")},
     {"backslash at the end", BYTES("'a\\'"), false, BYTES("")},
 };
