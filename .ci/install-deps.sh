@@ -16,7 +16,7 @@ packages_of() {
         echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema libpython3.11-testsuite tzdata
         # What the shipped policies are for.
         echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
-        echo python3-joblib python3-dill python3-cloudpickle
+        echo python3-joblib python3-dill python3-cloudpickle python3-msgpack
         ;;
     fuzz) echo clang libclang-rt-14-dev llvm libpython3-dev afl++ ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
