@@ -47,43 +47,75 @@ read_arguments(struct options *options, const char *what, int argc, char **argv)
     return options->what != NULL ? EX_OK : pw_command_misused("name %s", what);
 }
 
-/* ---- one pickle -----------------------------------------------------------------------
+/* ---- the pickles of a file or frame ----------------------------------------------------
  */
 
+/* Whether the entry of a held message has a finding about a frame. */
+enum blame { BLAME_UNKNOWN, BLAMED, BLAMELESS };
+
+/* What is under explanation. */
+struct story {
+    const struct options *options;
+    long frame; /* its number; -1 for a file */
+    size_t bytes;
+    enum blame blame;
+    size_t parts; /* told of */
+    struct pw_trace_sum sum;
+    enum pw_err err; /* latched */
+};
+
 static void
-print_summary(const struct pw_judge *judge, const struct pw_report *report, size_t refusals)
+add_sum(struct story *story, const struct pw_trace_sum *sum)
 {
+    struct pw_trace_sum *all = &story->sum;
+    all->refusals += sum->refusals;
+    if (all->reason == PW_R_NONE ||
+        pw_reason_level(sum->reason) > pw_reason_level(all->reason)) {
+        all->reason = sum->reason;
+    }
+}
+
+static void
+print_verdict(const struct pw_trace_sum *sum)
+{
+    if (sum->refusals == 0) {
+        puts("pass");
+        return;
+    }
+    printf("%zu finding%s, %s\n", sum->refusals, sum->refusals == 1 ? "" : "s",
+           pw_reason_code(sum->reason));
+}
+
+static void
+print_summary(const struct pw_judge *judge, const struct pw_trace_sum *sum)
+{
+    const struct pw_report *report = &judge->report;
     printf("%s, protocol %u, opcodes %u, bytes %" PRIu64 " of %" PRIu64
            ", imports %zu, policy %s: ",
            pw_kind_text(report->kind), report->proto, report->ops, report->consumed,
            report->bytes, report->import_count, pw_policy_name(judge->policy));
-    if (refusals == 0) {
-        puts("pass");
-        return;
-    }
-    printf("%zu finding%s, %s\n", refusals, refusals == 1 ? "" : "s",
-           pw_reason_code(judge->reason));
+    print_verdict(sum);
 }
 
 static enum pw_err
-print_summary_json(const struct pw_judge *judge, const struct pw_report *report,
-                   size_t refusals, long part)
+print_summary_json(const struct pw_trace_options *trace, const struct pw_judge *judge,
+                   const struct pw_trace_sum *sum)
 {
+    const struct pw_report *report = &judge->report;
     PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = LINE_MAX_BYTES};
     struct pw_json json = pw_json_over(&line);
     pw_json_object(&json, NULL);
-    if (part >= 0) {
-        pw_json_uint(&json, "frame", (uint64_t)part);
-    }
-    pw_json_str(&json, "verdict", pw_verdict_text(refusals == 0 ? PW_PASS : PW_QUARANTINE));
-    pw_json_str(&json, "reason", pw_reason_code(judge->reason));
+    pw_trace_write_place(&json, trace);
+    pw_json_str(&json, "verdict",
+                pw_verdict_text(sum->refusals == 0 ? PW_PASS : PW_QUARANTINE));
+    pw_json_str(&json, "reason", pw_reason_code(sum->reason));
     pw_json_str(&json, "policy", pw_policy_name(judge->policy));
     pw_json_str(&json, "kind", pw_kind_text(report->kind));
     pw_json_uint(&json, "proto", report->proto);
     pw_json_uint(&json, "ops", report->ops);
     pw_json_uint(&json, "bytes", report->bytes);
     pw_json_uint(&json, "consumed", report->consumed);
-    pw_json_uint(&json, "finds_total", refusals);
+    pw_json_uint(&json, "finds_total", sum->refusals);
     pw_json_end_object(&json);
     pw_json_newline(&json);
     if (json.err == PW_E_OK) {
@@ -92,33 +124,99 @@ print_summary_json(const struct pw_judge *judge, const struct pw_report *report,
     return json.err;
 }
 
-/* The trace and the summary of what was judged last. */
-static enum pw_err
-explain_judged(const struct options *options, const struct pw_judge *judge, long part)
+/* "frame 1: 120 bytes", "part zip:a/data.pkl: 30 bytes"; nothing for a file that is one. */
+static void
+print_heading(const struct story *story, const struct pw_judge *judge, struct pw_span where,
+              bool data)
 {
+    if (story->options->json) {
+        return;
+    }
+    if (story->parts == 0 && story->frame >= 0) {
+        printf("%sframe %ld: %zu bytes%s\n", story->frame > 0 ? "\n" : "", story->frame,
+               story->bytes, data ? ", no pickle" : "");
+    }
+    if (where.len > 0) {
+        fputs(story->parts > 0 ? "\npart " : "part ", stdout);
+        pw_print_text(stdout, where);
+        printf(": %" PRIu64 " bytes\n", judge->report.bytes);
+    }
+}
+
+/* The scanner never saw it: what lies around it was refused. */
+static struct pw_trace_sum
+print_unread(const struct pw_judge *judge, bool json)
+{
+    enum pw_reason reason =
+        judge->find_count > 0 ? judge->finds[0].reason : PW_R_LAYER_BROKEN;
+    if (!json) {
+        printf("%8s  ^ %s: %s\n", "", pw_reason_code(reason), pw_reason_text(reason));
+    }
+    return (struct pw_trace_sum){.refusals = 1, .reason = reason};
+}
+
+/* A topic, a number: what nobody blamed need not be a pickle. */
+static bool
+is_data(const struct story *story, const struct pw_report *report, struct pw_span where)
+{
+    bool broken = report->kind == PW_KIND_BROKEN && story->blame == BLAMELESS;
+    return story->frame >= 0 && story->blame != BLAMED && where.len == 0 &&
+           (broken || report->kind == PW_KIND_OPAQUE || report->kind == PW_KIND_EMPTY);
+}
+
+static void
+tell_part(void *arg, const struct pw_judge *judge, struct pw_span where)
+{
+    struct story *story = arg;
     struct pw_trace_options trace = {.out = stdout,
                                      .policy = judge->policy,
-                                     .json = options->json,
+                                     .json = story->options->json,
                                      .colours = pw_command_colours(),
-                                     .part = part};
-    size_t refusals;
-    enum pw_err err = pw_trace_print(&trace, &judge->report, &refusals);
-    if (err != PW_E_OK) {
-        return err;
+                                     .frame = story->frame,
+                                     .where = where};
+    struct pw_trace_sum sum = {0};
+    bool data = is_data(story, &judge->report, where);
+    bool unread = judge->report.scan == NULL;
+    if (story->err != PW_E_OK) {
+        return;
     }
-    if (options->json) {
-        return print_summary_json(judge, &judge->report, refusals, part);
+    print_heading(story, judge, where, data);
+    story->parts++;
+    if (unread && !data) {
+        sum = print_unread(judge, trace.json);
+    } else if (!data) {
+        story->err = pw_trace_print(&trace, &judge->report, &sum);
     }
-    print_summary(judge, &judge->report, refusals);
-    return PW_E_OK;
+    add_sum(story, &sum);
+    if (story->err == PW_E_OK && trace.json) {
+        story->err = print_summary_json(&trace, judge, &sum);
+    } else if (story->err == PW_E_OK && !data && !unread) {
+        print_summary(judge, &sum);
+    }
+}
+
+/* What is left to say when all parts were told of. */
+static void
+finish(const struct story *story)
+{
+    if (story->options->json) {
+        return;
+    }
+    if (story->parts == 0 && story->frame >= 0) {
+        printf("%sframe %ld: %zu bytes, ", story->frame > 0 ? "\n" : "", story->frame,
+               story->bytes);
+    }
+    if (story->parts == 0) {
+        puts("no pickle in it");
+    } else if (story->parts > 1) {
+        printf("\n%zu parts: ", story->parts);
+        print_verdict(&story->sum);
+    }
 }
 
 /* ---- a held message -------------------------------------------------------------------
  */
 
-enum blame { BLAME_UNKNOWN, BLAMED, BLAMELESS };
-
-/* Whether some finding of the entry is about this frame. */
 static enum blame
 blame_of(const json_t *meta, size_t frame)
 {
@@ -130,35 +228,6 @@ blame_of(const json_t *meta, size_t frame)
         }
     }
     return json_is_array(finds) ? BLAMELESS : BLAME_UNKNOWN;
-}
-
-/* A topic, a number: what nobody blamed need not be a pickle. */
-static bool
-is_data(enum pw_kind kind, enum blame blame)
-{
-    bool broken = kind == PW_KIND_BROKEN && blame == BLAMELESS;
-    return blame != BLAMED && (broken || kind == PW_KIND_OPAQUE || kind == PW_KIND_EMPTY);
-}
-
-static enum pw_err
-explain_frame(const struct options *options, struct pw_judge *judge, struct pw_span frame,
-              size_t number, enum blame blame, int *code)
-{
-    enum pw_err err = pw_judge_bytes(judge, frame);
-    if (err != PW_E_OK) {
-        return err;
-    }
-    bool data = is_data(judge->report.kind, blame);
-    if (!options->json) {
-        printf("%sframe %zu: %zu bytes%s\n", number > 0 ? "\n" : "", number, frame.len,
-               data ? ", no pickle" : "");
-    }
-    if (data) {
-        return options->json ? print_summary_json(judge, &judge->report, 0, (long)number)
-                             : PW_E_OK;
-    }
-    *code = judge->refusals > 0 ? REFUSED : *code;
-    return explain_judged(options, judge, (long)number);
 }
 
 /* The policy that refused the message, when it is known here; else the default. */
@@ -188,7 +257,17 @@ explain_frames(const struct options *options, const struct pw_held *held,
     PW_CLEANUP(pw_judge_free) struct pw_judge judge;
     enum pw_err err = open_judge(&judge, options, meta, why);
     for (size_t i = 0; err == PW_E_OK && i < held->count; i++) {
-        err = explain_frame(options, &judge, held->frames[i], i, blame_of(meta, i), code);
+        struct story story = {.options = options,
+                              .frame = (long)i,
+                              .bytes = held->frames[i].len,
+                              .blame = blame_of(meta, i)};
+        err = pw_judge_bytes(&judge, held->frames[i], tell_part, &story);
+        err = err == PW_E_OK ? story.err : err;
+        if (err != PW_E_OK) {
+            return err;
+        }
+        finish(&story);
+        *code = story.sum.refusals > 0 ? REFUSED : *code;
     }
     return err;
 }
@@ -225,12 +304,15 @@ explain_file(const struct options *options)
     PW_CLEANUP(pw_judge_free) struct pw_judge judge;
     struct pw_why why = {0};
     enum pw_err err = pw_judge_open(&judge, options->config, options->policy, &why);
-    err = err == PW_E_OK ? pw_judge_file(&judge, options->what, &why) : err;
-    err = err == PW_E_OK ? explain_judged(options, &judge, -1) : err;
+    struct story story = {.options = options, .frame = -1};
+    err = err == PW_E_OK ? pw_judge_parts(&judge, options->what, tell_part, &story, &why)
+                         : err;
+    err = err == PW_E_OK ? story.err : err;
     if (err != PW_E_OK) {
         return pw_command_fail(err, &why);
     }
-    return judge.refusals == 0 ? EX_OK : REFUSED;
+    finish(&story);
+    return story.sum.refusals == 0 ? EX_OK : REFUSED;
 }
 
 /* No file, and spelled like an entry or object of the quarantine. */

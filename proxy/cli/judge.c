@@ -50,7 +50,7 @@ struct inquiry {
     struct pw_judge *judge;
     size_t kept; /* findings of earlier parts that their callback was given */
     enum pw_err err;
-    pw_judge_part *part; /* NULL: nobody wants to know */
+    pw_judge_part *part;
     void *arg;
 };
 
@@ -72,9 +72,7 @@ static void
 tell(struct inquiry *inquiry, struct pw_span where)
 {
     inquiry->kept += inquiry->judge->find_count;
-    if (inquiry->part != NULL) {
-        inquiry->part(inquiry->arg, inquiry->judge, where);
-    }
+    inquiry->part(inquiry->arg, inquiry->judge, where);
 }
 
 static void
@@ -141,10 +139,9 @@ read_file(struct pw_judge *judge, const char *path)
     return err == PW_E_LIMIT ? PW_E_OK : err;
 }
 
-static enum pw_err
-judge_bytes(struct inquiry *inquiry, enum pw_layer_kind kind, struct pw_span bytes)
+enum pw_err
+pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes, pw_judge_part *part, void *arg)
 {
-    struct pw_judge *judge = inquiry->judge;
     judge->parts = 0;
     judge->refusals = 0;
     judge->reason = PW_R_NONE;
@@ -152,48 +149,26 @@ judge_bytes(struct inquiry *inquiry, enum pw_layer_kind kind, struct pw_span byt
     judge->proto = 0;
     judge->ops = 0;
     judge->consumed = 0;
-    struct pw_layers layers = {.rule = {{.kind = kind}}};
+    struct inquiry inquiry = {.judge = judge, .part = part, .arg = arg};
+    struct pw_layers layers = {.rule = {{.kind = PW_LAYER_AUTO}}};
     struct pw_layer_visitor visitor = {
-        .arg = inquiry, .pickle = judge_pickle, .refused = judge_refusal};
+        .arg = &inquiry, .pickle = judge_pickle, .refused = judge_refusal};
     enum pw_err err = pw_layer_walk(judge->layer, &layers, bytes,
                                     pw_policy_limits(judge->policy), &visitor);
-    return inquiry->err != PW_E_OK ? inquiry->err : err;
-}
-
-enum pw_err
-pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes)
-{
-    struct inquiry inquiry = {.judge = judge};
-    return judge_bytes(&inquiry, PW_LAYER_PICKLE, bytes);
-}
-
-static enum pw_err
-judge_file(struct inquiry *inquiry, enum pw_layer_kind kind, const char *path,
-           struct pw_why *why)
-{
-    struct pw_judge *judge = inquiry->judge;
-    enum pw_err err = read_file(judge, path);
-    if (err != PW_E_OK) {
-        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
-                       path, pw_err_text(err));
-    }
-    err = judge_bytes(inquiry, kind, pw_buf_span(&judge->file));
-    return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
-}
-
-enum pw_err
-pw_judge_file(struct pw_judge *judge, const char *path, struct pw_why *why)
-{
-    struct inquiry inquiry = {.judge = judge};
-    return judge_file(&inquiry, PW_LAYER_PICKLE, path, why);
+    return inquiry.err != PW_E_OK ? inquiry.err : err;
 }
 
 enum pw_err
 pw_judge_parts(struct pw_judge *judge, const char *path, pw_judge_part *part, void *arg,
                struct pw_why *why)
 {
-    struct inquiry inquiry = {.judge = judge, .part = part, .arg = arg};
-    return judge_file(&inquiry, PW_LAYER_AUTO, path, why);
+    enum pw_err err = read_file(judge, path);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
+                       path, pw_err_text(err));
+    }
+    err = pw_judge_bytes(judge, pw_buf_span(&judge->file), part, arg);
+    return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
 }
 
 const char *

@@ -55,20 +55,16 @@ PW_CHECK_RESULT enum pw_err pw_judge_open(struct pw_judge *judge, const char *co
 void pw_judge_free(struct pw_judge *judge);
 
 /*
- * Read the file ("-": stdin) and judge it as the one pickle it is. Errors are about reading
- * or memory only.
+ * Read the file ("-": stdin) and judge every pickle in it: its first bytes say what it is
+ * (PW_LAYER_AUTO). Errors are about reading or memory only.
  */
-PW_CHECK_RESULT enum pw_err pw_judge_file(struct pw_judge *judge, const char *path,
-                                          struct pw_why *why);
-
-/* Judge one pickle, whose bytes stay where they are until the next call. PW_E_NOMEM. */
-PW_CHECK_RESULT enum pw_err pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes);
-
-/* The same as pw_judge_file for every pickle in the file: its first bytes say what it is
- * (PW_LAYER_AUTO). */
 PW_CHECK_RESULT enum pw_err pw_judge_parts(struct pw_judge *judge, const char *path,
                                            pw_judge_part *part, void *arg,
                                            struct pw_why *why);
+
+/* The same for bytes, which stay where they are until the next call. PW_E_NOMEM. */
+PW_CHECK_RESULT enum pw_err pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes,
+                                           pw_judge_part *part, void *arg);
 
 /* "pickle", "broken", "opaque", "empty". */
 const char *pw_kind_text(enum pw_kind kind);

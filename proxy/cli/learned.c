@@ -9,7 +9,7 @@
 #include "proxy/cli/json_line.h"
 #include "proxy/cli/uses.h"
 
-enum { FIRST_ROOM = 256, DEEPEST = 8 };
+enum { FIRST_ROOM = 256 };
 
 void
 pw_learned_init(struct pw_learned *learned)
@@ -304,14 +304,11 @@ take_find(const struct source *source, const json_t *find, bool with_imports)
 }
 
 static enum pw_err
-take_judgement(struct source *source, const json_t *object, int depth)
+take_judgement(const struct source *source, const json_t *object)
 {
-    static const char *const inner[] = {"parts", "layers", "inner", "frames"};
     const json_t *imports = json_object_get(object, "imports");
     const json_t *finds = json_object_get(object, "finds");
-    const json_t *proto = json_object_get(object, "proto");
     enum pw_err err = PW_E_OK;
-    source->old = proto == NULL ? source->old : json_integer_value(proto) < 3;
     for (size_t i = 0; err == PW_E_OK && i < json_array_size(imports); i++) {
         err = take_import(source, json_array_get(imports, i));
     }
@@ -320,12 +317,6 @@ take_judgement(struct source *source, const json_t *object, int depth)
     }
     source->learned->incomplete +=
         pw_json_number(object, "finds_total") > (long long)json_array_size(finds);
-    for (size_t i = 0; depth < DEEPEST && i < PW_COUNT(inner); i++) {
-        const json_t *parts = json_object_get(object, inner[i]);
-        for (size_t j = 0; err == PW_E_OK && j < json_array_size(parts); j++) {
-            err = take_judgement(source, json_array_get(parts, j), depth + 1);
-        }
-    }
     return err;
 }
 
@@ -360,15 +351,16 @@ take_audit(struct pw_learned *learned, const json_t *object)
     }
     note_policy(learned, pw_json_text(json_object_get(object, "rule"), "set"));
     learned->incomplete += json_is_true(json_object_get(object, "detail_cut"));
-    return take_judgement(&source, object, 0);
+    return take_judgement(&source, object);
 }
 
 static enum pw_err
 take_scan(struct pw_learned *learned, const json_t *object)
 {
     struct source source = {.learned = learned, .when = pw_json_text(object, "path")};
+    source.old = pw_json_number(object, "proto") < 3;
     note_policy(learned, pw_json_text(object, "policy"));
-    return take_judgement(&source, object, 0);
+    return take_judgement(&source, object);
 }
 
 static enum pw_err

@@ -12,9 +12,10 @@
 #include "proxy/cli/command.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/judge.h"
+#include "proxy/cli/progress.h"
 #include "proxy/cli/uses.h"
 
-enum { REFUSED = 1, PROGRESS_FROM = 100 };
+enum { REFUSED = 1 };
 
 /* The files to look at, in byte order of path within each argument. */
 struct paths {
@@ -241,7 +242,8 @@ print_words(const struct pw_judge *judge, const struct telling *telling, const c
 
 /* Judge one file and say what was found. */
 static enum pw_err
-scan_one(struct pw_judge *judge, const char *path, bool as_json, struct pw_why *why)
+scan_one(struct pw_judge *judge, const char *path, bool as_json,
+         struct pw_progress *progress, struct pw_why *why)
 {
     struct telling telling = {.import_text = {.limit = SIZE_MAX / 2},
                               .find_text = {.limit = SIZE_MAX / 2}};
@@ -259,6 +261,9 @@ scan_one(struct pw_judge *judge, const char *path, bool as_json, struct pw_why *
     if (telling.words != NULL && fclose(telling.words) != 0) {
         telling.err = PW_E_NOMEM;
     }
+    if (isatty(STDOUT_FILENO)) {
+        pw_progress_hide(progress);
+    }
     if (telling.err == PW_E_OK && as_json) {
         telling.err = print_json(judge, &telling, path);
     } else if (telling.err == PW_E_OK) {
@@ -270,17 +275,9 @@ scan_one(struct pw_judge *judge, const char *path, bool as_json, struct pw_why *
     return telling.err;
 }
 
-static void
-show_progress(size_t done, size_t count)
-{
-    if (count >= PROGRESS_FROM && isatty(STDERR_FILENO) &&
-        (done % 16 == 0 || done == count)) {
-        fprintf(stderr, "\r%zu of %zu files%s", done, count, done == count ? "\n" : "");
-    }
-}
-
 struct options {
     bool json;
+    bool no_progress;
     const char *config;
     const char *policy;
     struct paths paths;
@@ -291,16 +288,24 @@ static int
 scan_all(struct pw_judge *judge, const struct options *options)
 {
     int code = EX_OK;
+    struct pw_progress progress = {0};
+    if (!options->no_progress) {
+        pw_progress_start(&progress, options->paths.count);
+    }
     for (size_t i = 0; i < options->paths.count; i++) {
         const char *path = options->paths.list[i];
         struct pw_why why = {0};
-        enum pw_err err = scan_one(judge, path, options->json, &why);
+        enum pw_err err = scan_one(judge, path, options->json, &progress, &why);
+        if (err != PW_E_OK) {
+            pw_progress_hide(&progress);
+        }
         int own = err != PW_E_OK         ? pw_command_fail(err, &why)
                   : judge->refusals == 0 ? EX_OK
                                          : REFUSED;
         code = own > code ? own : code;
-        show_progress(i + 1, options->paths.count);
+        pw_progress_step(&progress, err == PW_E_OK ? judge->file.len : 0, own == REFUSED);
     }
+    pw_progress_hide(&progress);
     return code;
 }
 
@@ -311,6 +316,8 @@ parse(int argc, char **argv, struct options *options)
     while (pw_args_next(&args)) {
         if (pw_args_flag(&args, "--json")) {
             options->json = true;
+        } else if (pw_args_flag(&args, "--no-progress")) {
+            options->no_progress = true;
         } else if (pw_args_value(&args, "--config", &options->config) ||
                    pw_args_value(&args, "--policy", &options->policy)) {
             continue;

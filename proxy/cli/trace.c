@@ -44,6 +44,8 @@ struct trace {
     bool open; /* it may take another finding */
     uint64_t object_off;
     size_t object_finds;
+
+    struct pw_trace_sum sum;
 };
 
 /* ---- the stack ------------------------------------------------------------------------
@@ -251,6 +253,17 @@ print_find(struct trace *trace, const struct pw_find *find)
 /* ---- objects --------------------------------------------------------------------------
  */
 
+void
+pw_trace_write_place(struct pw_json *json, const struct pw_trace_options *options)
+{
+    if (options->frame >= 0) {
+        pw_json_uint(json, "frame", (uint64_t)options->frame);
+    }
+    if (options->where.len > 0) {
+        pw_json_bytes(json, "in", options->where, OBJECT_NAME);
+    }
+}
+
 static void
 open_object(struct trace *trace, uint64_t off)
 {
@@ -260,9 +273,7 @@ open_object(struct trace *trace, uint64_t off)
     trace->object_off = off;
     trace->object_finds = 0;
     pw_json_object(&trace->json, NULL);
-    if (trace->options->part >= 0) {
-        pw_json_uint(&trace->json, "frame", (uint64_t)trace->options->part);
-    }
+    pw_trace_write_place(&trace->json, trace->options);
     pw_json_uint(&trace->json, "off", off);
 }
 
@@ -401,6 +412,10 @@ static void
 found(void *arg, const struct pw_find *find)
 {
     struct trace *trace = arg;
+    if (trace->sum.reason == PW_R_NONE ||
+        pw_reason_level(find->reason) > pw_reason_level(trace->sum.reason)) {
+        trace->sum.reason = find->reason;
+    }
     show_until(trace, find->off);
     if (trace->options->json) {
         write_find(trace, find);
@@ -411,17 +426,18 @@ found(void *arg, const struct pw_find *find)
 
 enum pw_err
 pw_trace_print(const struct pw_trace_options *options, const struct pw_report *report,
-               size_t *refusals)
+               struct pw_trace_sum *sum)
 {
     struct trace trace = {
         .options = options, .report = report, .line = {.limit = OBJECT_MAX}};
     if (!options->json) {
         print_header(options);
     }
-    *refusals = pw_policy_judge(options->policy, report, found, &trace);
+    trace.sum.refusals = pw_policy_judge(options->policy, report, found, &trace);
     show_until(&trace, UINT64_MAX);
     close_object(&trace);
     free(trace.marks);
     pw_buf_free(&trace.line);
+    *sum = trace.sum;
     return trace.err;
 }

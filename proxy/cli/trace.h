@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "common/base/json.h"
 #include "common/policy/policy.h"
 
 struct pw_trace_options {
@@ -17,16 +18,27 @@ struct pw_trace_options {
     const struct pw_policy *policy; /* that judges */
     bool json;                      /* an object an opcode, instead of a line */
     bool colours;
-    long part; /* number of the frame, told in each object; -1 for none */
+    long frame; /* its number, told in each object; -1 for none */
+    struct pw_span
+        where; /* in the file or frame the pickle lies: "zip:a/data.pkl"; empty */
+};
+
+/* What was found. */
+struct pw_trace_sum {
+    size_t refusals;
+    enum pw_reason reason; /* the gravest; NONE when it passes */
 };
 
 /*
  * Print every opcode that `report` executed, with stack and marks after it, what it
  * imports, calls and fills, and below it what the policy finds there. Hostile text is made
- * plain, long text cut. *refusals is how many findings there are. PW_E_NOMEM.
+ * plain, long text cut. PW_E_NOMEM.
  */
 PW_CHECK_RESULT enum pw_err pw_trace_print(const struct pw_trace_options *options,
                                            const struct pw_report *report,
-                                           size_t *refusals);
+                                           struct pw_trace_sum *sum);
+
+/* The members "frame" and "in" of an object, as far as they are there. */
+void pw_trace_write_place(struct pw_json *json, const struct pw_trace_options *options);
 
 #endif

@@ -58,16 +58,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                        &report) == PW_E_OK);
     for (int json = 0; json < 2; json++) {
         char *text = NULL;
-        size_t len, refusals;
+        size_t len;
+        struct pw_trace_sum sum;
         FILE *out = open_memstream(&text, &len);
         must(out != NULL);
         struct pw_trace_options options = {
-            .out = out, .policy = policy, .json = json != 0, .part = -1};
-        must(pw_trace_print(&options, &report, &refusals) == PW_E_OK);
+            .out = out, .policy = policy, .json = json != 0, .frame = -1};
+        must(pw_trace_print(&options, &report, &sum) == PW_E_OK);
         must(fclose(out) == 0);
         check_plain(text, len);
         if (json != 0) {
-            check_objects(text, &report, refusals);
+            check_objects(text, &report, sum.refusals);
         }
         free(text);
     }

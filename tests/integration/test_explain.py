@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`picklewall explain`, on files, standard input and held messages."""
+import gzip
+import io
 import json
 import os
 import pathlib
@@ -7,6 +9,7 @@ import pickle
 import pty
 import re
 import subprocess
+import zipfile
 
 import pytest
 
@@ -128,6 +131,43 @@ def test_a_terminal_gets_colours_and_no_other_control():
     assert code == 1
     assert b"\033[31m          ^ import.denied" in seen
     assert set(re.findall(rb"\x1b[^m]*m", seen)) == {b"\033[31m", b"\033[33m", b"\033[0m"}
+
+
+# ---- layers ----
+
+def archive(*members):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name, data in members:
+            file.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_each_pickle_of_an_archive_is_explained_in_its_place():
+    data = archive(("model/data.pkl", pickle.dumps(Attack(), 4)), ("b.pkl", pickle.dumps([1])))
+    done = run("explain", "-", input=data)
+    assert done.returncode == 1
+    text = done.stdout.decode()
+    assert text.startswith("part zip:model/data.pkl: 46 bytes\n  offset")
+    assert 'calls "posix":"system"' in text
+    assert "\npart zip:b.pkl: " in text
+    assert text.endswith("\n2 parts: 1 finding, import.denied\n")
+    said = objects(run("explain", "--json", "-", input=data))
+    assert {item["in"] for item in said} == {"zip:model/data.pkl", "zip:b.pkl"}
+    assert [item["verdict"] for item in said if "verdict" in item] == ["quarantine", "pass"]
+
+
+def test_what_is_compressed_is_unfolded():
+    done = run("explain", "-", input=gzip.compress(pickle.dumps(Attack(), 4)))
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"part gzip: 46 bytes\n")
+    assert b'calls "posix":"system"' in done.stdout
+
+
+def test_a_layer_that_is_broken_is_said():
+    done = run("explain", "-", input=gzip.compress(pickle.dumps([1]))[:-9])
+    assert done.returncode == 1
+    assert b"^ layer.broken: " in done.stdout
 
 
 # ---- held messages ----

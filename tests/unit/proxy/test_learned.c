@@ -110,10 +110,6 @@ static const struct {
      "{\"path\":\"a\",\"verdict\":\"pass\",\"policy\":\"own\",\"imports\":[{\"mod\":"
      "\"m\",\"name\":\"C\",\"allowed\":true,\"uses\":[\"new\"]}]}",
      "        allow = \"m:C new\"", 1},
-    {"what a pickle inside imports",
-     "{\"path\":\"a\",\"verdict\":\"quarantine\",\"parts\":[{\"imports\":[{\"mod\":"
-     "\"m\",\"name\":\"C\",\"allowed\":false,\"uses\":[\"call\"]}]}]}",
-     "        allow = \"m:C call\"", 1},
     {"a dangerous name",
      "{\"schema\":\"picklewall.audit/1\",\"finds\":[" FIND("import.denied", "INST", "posix",
                                                            "system") "]}",

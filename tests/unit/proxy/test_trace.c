@@ -11,7 +11,7 @@
 
 struct printed {
     char *text; /* NULL when out of memory */
-    size_t refusals;
+    struct pw_trace_sum sum;
 };
 
 /* The trace of `stream` under a policy that allows m:C and copyreg's constructor. */
@@ -25,11 +25,11 @@ trace(struct pw_span stream, bool json)
     struct pw_scan *scan = pw_scan_new();
     FILE *out = open_memstream(&printed.text, &len);
     struct pw_trace_options options = {
-        .out = out, .policy = policy, .json = json, .part = json ? 7 : -1};
+        .out = out, .policy = policy, .json = json, .frame = json ? 7 : -1};
     bool good = policy != NULL && scan != NULL && out != NULL &&
                 pw_policy_allow(policy, "m:C", NULL) == PW_E_OK &&
                 pw_scan_frame(scan, stream, pw_policy_limits(policy), &report) == PW_E_OK &&
-                pw_trace_print(&options, &report, &printed.refusals) == PW_E_OK;
+                pw_trace_print(&options, &report, &printed.sum) == PW_E_OK;
     good = out != NULL && fclose(out) == 0 && good;
     if (!good) {
         free(printed.text);
@@ -130,7 +130,8 @@ an_object_holds_its_findings(void **state)
 {
     (void)state;
     struct printed printed = trace(BYTES("cos\nsystem\n.x"), true);
-    assert_int_equal(printed.refusals, 2);
+    assert_int_equal(printed.sum.refusals, 2);
+    assert_int_equal(printed.sum.reason, PW_R_IMPORT_DENIED);
     assert_string_equal(
         printed.text,
         "{\"frame\":7,\"off\":0,\"op\":\"GLOBAL\",\"end\":11,\"mark\":false,\"pops\":0,"
