@@ -39,11 +39,8 @@ static bool
 found(struct text *text, const char *wanted)
 {
     size_t len = strlen(wanted);
-    if (!pw_layer_starts(text->cur.rest, wanted, len)) {
-        return false;
-    }
-    (void)pw_cursor_take(&text->cur, len);
-    return true;
+    return pw_layer_starts(text->cur.rest, wanted, len) &&
+           pw_cursor_take(&text->cur, len).len == len;
 }
 
 static void
@@ -57,14 +54,14 @@ static uint64_t
 read_number(struct text *text)
 {
     uint64_t number = 0;
-    size_t digits = 0;
-    bool zero = text->cur.rest.len > 0 && text->cur.rest.ptr[0] == '0';
-    while (text->cur.rest.len > 0 && text->cur.rest.ptr[0] >= '0' &&
-           text->cur.rest.ptr[0] <= '9') {
-        number = plus(times(number, 10), pw_cursor_uint(&text->cur, 1) - '0');
-        digits++;
+    struct pw_span digits = {text->cur.rest.ptr, 0};
+    while (digits.len < text->cur.rest.len && digits.ptr[digits.len] >= '0' &&
+           digits.ptr[digits.len] <= '9') {
+        number = plus(times(number, 10), digits.ptr[digits.len++] - (uint64_t)'0');
     }
-    text->broken |= digits == 0 || (zero && digits > 1) || number == UINT64_MAX;
+    text->broken |=
+        digits.len == 0 || (digits.len > 1 && digits.ptr[0] == '0') || number == UINT64_MAX;
+    (void)pw_cursor_take(&text->cur, digits.len);
     return number;
 }
 

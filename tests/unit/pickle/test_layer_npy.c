@@ -47,6 +47,8 @@ static const struct {
     {"a key twice", HEAD "'|O', 'descr': '<f8', 'fortran_order': False, 'shape': (), }\n", BYTES("12345678"), "!layer.broken;"},
     {"no comma at the end", HEAD "'<f8', 'fortran_order': False, 'shape': ()}\n", BYTES("12345678"), "!layer.broken;"},
     {"another quote", HEAD "\"<f8\"" TAIL, BYTES("12345678"), "!layer.broken;"},
+    {"a quote that stays open", HEAD "'<f8   \n", BYTES("12345678"), "!layer.broken;"},
+    {"a number that stays open", HEAD "'|u1', 'fortran_order': False, 'shape': (1", BYTES(""), "!layer.broken;"},
     {"an escape", HEAD "'\\x7cO'" TAIL, BYTES("N."), "!layer.broken;"},
     {"a comment", HEAD "'<f8', 'fortran_order': False, 'shape': (), }#\n", BYTES("12345678"), "!layer.broken;"},
     {"two line feeds", HEAD "'<f8'" TAIL "\n", BYTES("12345678"), "!layer.broken;"},
