@@ -109,15 +109,11 @@ static void
 note_find(struct forecast *forecast, const struct pw_find *find)
 {
     bool skips = find->reason == PW_R_FRAME_STRADDLE || find->reason == PW_R_FRAME_NESTED;
-    bool memo = find->op == PW_OP_GET || find->op == PW_OP_PUT;
     forecast->refused |= pw_reason_door(find->reason) == PW_DOOR_NONE;
     forecast->limited |= strncmp(pw_reason_code(find->reason), "limit.", 6) == 0;
     forecast->past_stop |= find->reason == PW_R_FRAME_PAST_STOP;
     if (skips && find->off < forecast->skips_from) {
         forecast->skips_from = find->off;
-    }
-    if (find->reason == PW_R_PICKLE_NUMBER && memo && find->off < forecast->key_from) {
-        forecast->key_from = find->off;
     }
 }
 
@@ -159,7 +155,6 @@ compare_foresee(struct pw_scan *scan, const struct pw_policy *policy, struct pw_
     forecast->refused = false;
     forecast->past_stop = false;
     forecast->skips_from = UINT32_MAX;
-    forecast->key_from = UINT32_MAX;
     if (pw_scan_frame(scan, stream, &pw_limits_default, &forecast->report) != PW_E_OK) {
         abort();
     }
@@ -227,8 +222,7 @@ was_warned(const struct forecast *forecast, enum oracle_reader reader, size_t st
 {
     uint32_t off = step < forecast->count ? forecast->steps[step].off : UINT32_MAX;
     bool file = reader == ORACLE_FILE || reader == ORACLE_BUFFERED;
-    return (file && off >= forecast->skips_from && forecast->skips_from != UINT32_MAX) ||
-           (off >= forecast->key_from && forecast->key_from != UINT32_MAX);
+    return file && off >= forecast->skips_from && forecast->skips_from != UINT32_MAX;
 }
 
 static bool

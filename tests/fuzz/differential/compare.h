@@ -49,7 +49,6 @@ struct forecast {
     bool refused;        /* a finding that no policy waives */
     bool passed;         /* the comparison's policy lets it through */
     uint32_t skips_from; /* old file readers may skip bytes from this offset on */
-    uint32_t key_from;   /* a memo key that unpicklers read differently is at this offset */
     bool past_stop;      /* a frame reaches past STOP */
     struct pw_report report;
 };

@@ -233,6 +233,18 @@ static const struct pw_span numbers[] = {TEXT_OF("0"),
                                          TEXT_OF("1\0x"),
                                          TEXT_OF(""),
                                          TEXT_OF("-0"),
+                                         TEXT_OF("-00"),
+                                         TEXT_OF("+0"),
+                                         TEXT_OF("0_0"),
+                                         TEXT_OF("00000"),
+                                         TEXT_OF("+ 1"),
+                                         TEXT_OF("\t0\r"),
+                                         TEXT_OF("1\v"),
+                                         TEXT_OF("_1"),
+                                         TEXT_OF("1_"),
+                                         TEXT_OF("\xd9\xa1"),
+                                         TEXT_OF("18446744073709551617"),
+                                         TEXT_OF("4294967297"),
                                          TEXT_OF("-"),
                                          TEXT_OF("1.5"),
                                          TEXT_OF("inf"),
@@ -645,7 +657,7 @@ static void
 close_frame(struct writer *w)
 {
     uint64_t len = (uint64_t)(w->at - w->frame - 8);
-    if (random_once_in(w->random, 8)) {
+    if (random_once_in(w->random, 6)) {
         uint64_t off = random_below(w->random, 12);
         len = random_once_in(w->random, 2) ? len + off : len - (off < len ? off : len);
     }
@@ -738,7 +750,7 @@ static const struct {
     {say_inst, 6},       {say_obj, 6},         {say_call, 22},         {say_build, 8},
     {say_collect, 14},   {say_short_tuple, 8}, {say_store_many, 10},   {say_store_one, 8},
     {say_pop, 6},        {say_pop_mark, 3},    {say_dup, 5},           {say_put, 16},
-    {say_get, 16},       {say_frame, 5},       {say_proto, 3},         {say_extension, 2},
+    {say_get, 16},       {say_frame, 8},       {say_proto, 3},         {say_extension, 2},
     {say_persistent, 1}, {say_buffer, 1},      {say_noise, 1},
 };
 

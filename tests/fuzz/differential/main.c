@@ -289,8 +289,8 @@ make_plan(struct run *run)
     uint64_t bits = random_bits(&run->random);
     struct plan plan = {.buffer_size = 1 + (uint32_t)(bits >> 32 & 31)};
     plan.asks[ORACLE_LOADS] = true;
-    plan.asks[ORACLE_FILE] = run->options.file || (bits & 15) == 0;
-    plan.asks[ORACLE_BUFFERED] = run->options.file || (bits & 31) == 1;
+    plan.asks[ORACLE_FILE] = run->options.file || (bits & 7) == 0;
+    plan.asks[ORACLE_BUFFERED] = run->options.file || (bits & 15) == 1;
     plan.asks[ORACLE_PYTHON] = run->options.python;
     plan.encoding = (bits >> 8 & 15) < ORACLE_ENCODINGS
                         ? (enum oracle_encoding)(bits >> 8 & 15)
