@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pty
+import shutil
 import stat
 import subprocess
 
@@ -104,6 +105,28 @@ def test_json_is_one_object_either_way(config):
     assert bad.returncode == 78
     assert json.loads(bad.stdout)["good"] is False
     assert ":10: x: no such setting" in json.loads(bad.stdout)["error"]
+
+
+def test_an_entry_that_leaves_harm_open_is_warned_about(config):
+    path = config(CHANNEL + 'policy\n    mine\n        allow = "myapp:Job"\n'
+                  '        allow = "os:system"\n        allow = "os:getpid call()"\n')
+    warning = ('wall.conf:13: policy.mine.allow: warning: "os:system" runs a program; remove it, or '
+               "pin its arguments to names and texts, as in call(str,'latin1')")
+    done = check(path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", warning + "\n")
+    done = run("check-config", "--json", "--config", path.name, cwd=path.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["warnings"] == [warning]
+
+
+def test_a_policy_file_is_warned_about_under_its_own_name(config, tmp_path):
+    folder = tmp_path / "policies"
+    shutil.copytree(ROOT / "config/policies", folder)
+    (folder / "mine.conf").write_text('policy\n    mine\n        allow = "builtins:eval ref"\n')
+    done = check(config(CHANNEL), PICKLEWALL_POLICIES="policies")
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        'policies/mine.conf:3: policy.mine.allow: warning: "builtins:eval ref" runs code; ')
 
 
 def test_a_missing_file_is_named():

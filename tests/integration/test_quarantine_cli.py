@@ -67,12 +67,21 @@ def test_tail_shows_one_readable_line_an_event(log):
     lines = done.stdout.decode().splitlines()
     assert len(lines) == len(log.read_bytes().splitlines())
     assert any(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  jobs +quarantine +412 B +1 fr +"
-                            r"a name that the policy does not allow: posix:system", line)
+                            r"a name that the policy does not allow: posix:system  runs a program", line)
                for line in lines)
     assert any("posix:\\u001b[31mred" in line for line in lines)
-    assert any(line.endswith("posix:\\u009b;31m") for line in lines)
+    assert any(line.endswith("posix:\\u009b;31m  runs a program") for line in lines)
     assert any("clean passes" in line for line in lines)
     assert not any("not an audit line" in line for line in lines)
+
+
+def test_tail_shows_the_gravest_finding():
+    finds = [{"code": "import.denied", "mod": "myapp", "name": "Job", "level": "high"},
+             {"code": "import.denied", "mod": "posix", "name": "system", "level": "critical",
+              "note": "runs a program"}]
+    line = json.dumps({"event": "frame", "reason_text": "a name", "finds": finds})
+    done = run("audit", "tail", "-", input=line.encode())
+    assert done.stdout.endswith(b"a name: posix:system  runs a program\n")
 
 
 def test_tail_filters_and_counts(log):

@@ -48,6 +48,8 @@ finding(struct pw_span name)
     pw_json_str(&json, "code", "import.denied");
     pw_json_bytes(&json, "mod", pw_span_str("posix"), 128);
     pw_json_bytes(&json, "name", name, 128);
+    pw_json_str(&json, "level", "critical");
+    pw_json_str(&json, "note", "runs a program");
     pw_json_end_object(&json);
     pw_json_end_array(&json);
     pw_json_uint(&json, "finds_total", 1);

@@ -57,6 +57,12 @@ static const struct line_case line_cases[] = {
      HEAD("frame", "high") CHAN ",\"verdict\":\"quarantine\",\"enforced\":true,"
      "\"reason\":\"import.denied\",\"reason_text\":\"a name that the policy does not allow\","
      "\"msg\":{\"frames\":1,\"bytes\":40},\"lost\":3,\"finds\":[]}\n"},
+    {"a finding that is graver than the reason",
+     {.event = PW_EVENT_FRAME, .verdict = PW_DROP, .enforced = true, .level = PW_LEVEL_CRITICAL,
+      .reason = PW_R_IMPORT_DENIED, .frames = 1, .bytes = 40}, &jobs, {0}, NULL,
+     HEAD("frame", "critical") CHAN ",\"verdict\":\"drop\",\"enforced\":true,"
+     "\"reason\":\"import.denied\",\"reason_text\":\"a name that the policy does not allow\","
+     "\"msg\":{\"frames\":1,\"bytes\":40}}\n"},
     {"a violation that is only reported",
      {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .reason = PW_R_PICKLE_NO_STOP, .frames = 1,
       .bytes = 1}, &jobs, {0}, NULL,
