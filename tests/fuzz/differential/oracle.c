@@ -563,18 +563,22 @@ register_extensions(void)
 }
 
 /*
- * Collect only when asked to, and never look at what was there before. Nothing is printed
- * while streams are loaded: a BYTEARRAY8 that there is no memory for makes CPython complain
- * about its own bytearray.
+ * Collect only when asked to, and never look at what was there before. Codecs are imported
+ * now, and not by the first stream that needs them. Nothing is printed while streams are
+ * loaded: a BYTEARRAY8 that there is no memory for makes CPython complain about its own
+ * bytearray.
  */
 static bool
 tame_interpreter(void)
 {
-    return PyRun_SimpleString("import gc, sys\n"
-                              "gc.disable()\n"
-                              "gc.collect()\n"
-                              "getattr(gc, 'freeze', gc.collect)()\n"
-                              "sys.stderr = None\n") == 0;
+    return PyRun_SimpleString(
+               "import codecs, gc, sys\n"
+               "for name in 'ascii latin1 utf-8 raw-unicode-escape'.split():\n"
+               "    codecs.lookup(name)\n"
+               "gc.disable()\n"
+               "gc.collect()\n"
+               "getattr(gc, 'freeze', gc.collect)()\n"
+               "sys.stderr = None\n") == 0;
 }
 
 static bool
