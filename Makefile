@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 SECONDS = 60
 
-.PHONY: help run test demo bench fuzz lint install deps clean build
+.PHONY: help run test demo bench fuzz coverage lint install deps clean build
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /    make \1\t/p' Makefile | expand -t 24
@@ -27,6 +27,9 @@ bench: build ## ratios to a bare zmq_proxy and to pickle.loads
 fuzz: deps-build deps-test deps-fuzz ## each fuzz target for SECONDS=60; AFL=yes adds AFL++
 	@tests/fuzz/run.sh --seconds $(SECONDS) $(if $(filter yes,$(AFL)),--afl)
 
+coverage: deps-build deps-test deps-coverage ## lines and branches of common/pickle that no test runs
+	@tests/coverage.sh
+
 lint: build deps-lint ## everything that reads the code and runs none of it
 	@tests/lint/run.sh
 
@@ -36,7 +39,7 @@ install: deps-build ## build with optimisation, install under PREFIX=/usr/local 
 	@cmake --build --preset release -j $(JOBS)
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
-deps: deps-build deps-test deps-fuzz deps-lint ## install every Debian package that any target uses
+deps: deps-build deps-test deps-fuzz deps-coverage deps-lint ## install every Debian package that any target uses
 
 build: deps-build deps-test ## compile into build/dev
 	@cmake --preset dev --log-level=WARNING >/dev/null
@@ -45,6 +48,6 @@ build: deps-build deps-test ## compile into build/dev
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: deps-build deps-test deps-fuzz deps-lint
-deps-build deps-test deps-fuzz deps-lint: deps-%:
+.PHONY: deps-build deps-test deps-fuzz deps-coverage deps-lint
+deps-build deps-test deps-fuzz deps-coverage deps-lint: deps-%:
 	@.ci/install-deps.sh $*

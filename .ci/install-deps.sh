@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what is missing of the named groups, on Debian 12 and its relatives:
-#     .ci/install-deps.sh build test fuzz lint
+#     .ci/install-deps.sh build test fuzz coverage lint
 # With everything there it asks nobody and changes nothing.
 set -euo pipefail
 
@@ -19,6 +19,7 @@ packages_of() {
         echo python3-joblib python3-dill python3-cloudpickle python3-msgpack
         ;;
     fuzz) echo clang libclang-rt-14-dev llvm libpython3-dev afl++ ;;
+    coverage) echo gcovr ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
     *) return 1 ;;
     esac
@@ -27,7 +28,7 @@ packages_of() {
 wanted=()
 for group in "$@"; do
     if ! row=$(packages_of "$group"); then
-        echo "install-deps.sh: $group: no such group; name any of build test fuzz lint" >&2
+        echo "install-deps.sh: $group: no such group; name any of build test fuzz coverage lint" >&2
         exit 64
     fi
     read -ra packages <<<"${row//$'\n'/ }"

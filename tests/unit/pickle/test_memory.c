@@ -42,6 +42,7 @@ static const struct end ends[] = {
     {"a mark", BYTES("(N.")},
     {"an empty list", BYTES("].")},
     {"a list", BYTES("(]l.")},
+    {"a list of a global", BYTES("(cm\nC\nl.")},
     {"a dict", BYTES("(N]d.")},
     {"a dict with a tuple for a key", BYTES("(N\x85]d.")},
     {"a frozenset", BYTES("(N]\x85\x91.")},

@@ -183,6 +183,14 @@ static const struct scan_case scan_cases[] = {
     {"a header as the last of its frame", BYTES(P4 "\x95\x09\0\0\0\0\0\0\0\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
     {"an empty frame", BYTES(P4 "\x95\0\0\0\0\0\0\0\0N."), OK, "", "", ""},
     {"opcodes between frames", BYTES(P4 "\x95\1\0\0\0\0\0\0\0N0\x95\2\0\0\0\0\0\0\0N."), OK, "", "", ""},
+    {"a length that no frame holds", BYTES(P4 "\x95\3\0\0\0\0\0\0\0\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), BAD, "", "",
+        "frame.straddle pickle.length"},
+    {"a length past the end of the last frame", BYTES(P4 "\x95\6\0\0\0\0\0\0\0X\2\0\0\0a"), BAD, "", "", "pickle.truncated"},
+    {"a line past the end of its frame", BYTES(P4 "\x95\2\0\0\0\0\0\0\0cmn"), BAD, "m:", "",
+        "frame.straddle import.name pickle.truncated"},
+    {"PROTO alone", BYTES(P4), BAD, "", "", "pickle.no_stop"},
+    {"PROTO cut off", BYTES("\x80"), BAD, "", "", "pickle.truncated"},
+    {"PROTO and a FRAME cut off", BYTES(P4 "\x95\2\0"), BAD, "", "", "pickle.truncated"},
     {"an argument across the end of a frame", BYTES(P4 "\x95\3\0\0\0\0\0\0\0X\1\0\0\0a."), OK, "", "", "frame.straddle"},
     {"a length across the end of a frame", BYTES(P4 "\x95\4\0\0\0\0\0\0\0X\3\0\0\3\0\0\0abc."), BAD, "", "", "frame.straddle pickle.truncated"},
     {"a negative length across the end of a frame", BYTES(P4 "\x95\4\0\0\0\0\0\0\0T\3\0\0\xff\0\0\0abc."), BAD, "", "", "frame.straddle pickle.length"},
@@ -534,6 +542,91 @@ decoded_texts_of_any_length_are_names(void **state)
 }
 
 static void
+pickles_in_pickles_are_scanned_so_deep(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    struct pw_report reports[PW_SCAN_NESTING + 1];
+    assert_int_equal(
+        pw_scan_frame(scan, BYTES("cm\nC\n."), &pw_limits_default, &reports[0]), PW_E_OK);
+    fail_alloc_at(1);
+    assert_int_equal(pw_scan_nested(&reports[0], BYTES("cn\nD\n."), &reports[1]),
+                     PW_E_NOMEM);
+    fail_alloc_at(0);
+    for (int deep = 1; deep < PW_SCAN_NESTING; deep++) {
+        for (int again = 0; again < 2;
+             again++) { /* the second time, its scanner is there */
+            assert_int_equal(
+                pw_scan_nested(&reports[deep - 1], BYTES("cn\nD\n."), &reports[deep]),
+                PW_E_OK);
+            assert_int_equal(reports[deep].kind, PW_KIND_PICKLE);
+        }
+    }
+    int last = PW_SCAN_NESTING - 1;
+    assert_int_equal(pw_scan_nested(&reports[last], BYTES("N."), &reports[last + 1]),
+                     PW_E_LIMIT);
+    assert_int_equal(reports[last + 1].kind, PW_KIND_BROKEN);
+    assert_true(pw_span_equal(reports[0].imports[0].mod, BYTES("m"))); /* as it was */
+    assert_true(pw_span_equal(reports[last].imports[0].mod, BYTES("n")));
+    pw_scan_free(&scan);
+}
+
+static void
+the_smallest_budget_of_opcodes_is_kept(void **state)
+{
+    (void)state;
+    struct pw_span frame = BYTES("\x80\x04\x95\2\0\0\0\0\0\0\0N."); /* four opcodes */
+    struct pw_scan *scan = pw_scan_new();
+    for (uint32_t most = 0; most < 6; most++) {
+        struct pw_limits limits = pw_limits_default;
+        limits.max_ops = most;
+        struct pw_report report;
+        assert_int_equal(pw_scan_frame(scan, frame, &limits, &report), PW_E_OK);
+        assert_int_equal(report.kind, most < 4 ? PW_KIND_BROKEN : PW_KIND_PICKLE);
+        assert_int_equal(report.find_count, most < 4 ? 1 : 0);
+        assert_true(most >= 4 || report.finds[0].reason == PW_R_LIMIT_OPS);
+    }
+    pw_scan_free(&scan);
+}
+
+static void
+no_limit_is_too_small(void **state)
+{
+    (void)state;
+    struct pw_scan *scan = pw_scan_new();
+    for (uint32_t most = 0; most < 4; most++) {
+        const struct pw_limits limits[] = {
+            {.max_bytes = 4096,
+             .max_ops = 4096,
+             .max_stack = most,
+             .max_depth = 100,
+             .max_memo = 100},
+            {.max_bytes = 4096,
+             .max_ops = 4096,
+             .max_stack = 100,
+             .max_depth = most,
+             .max_memo = 100},
+            {.max_bytes = 4096,
+             .max_ops = 4096,
+             .max_stack = 100,
+             .max_depth = 100,
+             .max_memo = most},
+            {.max_bytes = most},
+        };
+        for (size_t i = 0; i < PW_COUNT(scan_cases) * PW_COUNT(limits); i++) {
+            const struct scan_case *c = &scan_cases[i / PW_COUNT(limits)];
+            struct pw_report report;
+            assert_int_equal(
+                pw_scan_frame(scan, c->bytes, &limits[i % PW_COUNT(limits)], &report),
+                PW_E_OK);
+            check_case(c->name, report.find_count > 0 || report.kind == c->kind);
+            check_case(c->name, report.depth <= 100 && report.memo <= 100);
+        }
+    }
+    pw_scan_free(&scan);
+}
+
+static void
 scan_all_once(void *state)
 {
     (void)state;
@@ -595,6 +688,9 @@ main(void)
         cmocka_unit_test(a_tuple_of_seventeen_is_too_long_to_be_read_back),
         cmocka_unit_test(what_a_computed_call_makes_has_no_origin),
         cmocka_unit_test(decoded_texts_of_any_length_are_names),
+        cmocka_unit_test(pickles_in_pickles_are_scanned_so_deep),
+        cmocka_unit_test(the_smallest_budget_of_opcodes_is_kept),
+        cmocka_unit_test(no_limit_is_too_small),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_leaks_nothing),
         cmocka_unit_test(a_warm_scanner_allocates_nothing),
     };
