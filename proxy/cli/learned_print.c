@@ -313,7 +313,8 @@ enum pw_err
 pw_learned_print(const struct pw_learned *learned, const struct pw_learn_options *options,
                  FILE *out, size_t *written, size_t *left)
 {
-    const struct pw_seen **sorted = calloc(learned->seen_count + 1, sizeof *sorted);
+    const struct pw_seen **sorted =
+        calloc(learned->seen_count + 1, sizeof(const struct pw_seen *));
     char *text = NULL;
     size_t len = 0;
     FILE *memory = sorted == NULL ? NULL : open_memstream(&text, &len);

@@ -105,7 +105,7 @@ put_long(struct pw_short *out, struct pw_span frame, const struct pw_op *op)
 static void
 put_constant(struct pw_short *out, struct pw_span frame, size_t off)
 {
-    struct pw_op op;
+    struct pw_op op = {0};
     if (pw_decode(frame, off, &op) != PW_DECODE_OP) {
         pw_short_put(out, "?");
     } else if (op.code == PW_OP_NEWTRUE || op.code == PW_OP_NEWFALSE) {
