@@ -1,16 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/cli/judge.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/pickle/opcode.h"
 #include "common/policy/dangerous.h"
 
-enum { KEEP_BYTES = 16 << 20, READ_AHEAD = 64 * 1024 };
+/* Larger files are mapped. */
+enum { READ_BYTES = 16 << 20 };
 
 static const char default_policy[] = "python-data";
+
+/* ---- reading --------------------------------------------------------------------------
+ */
+
+/* A mapped file that somebody cuts short raises SIGBUS where it no longer is. */
+static void
+cut_short(int signal)
+{
+    static const char text[] = "picklewall: a file became shorter while it was read; "
+                               "scan it again when nobody writes to it\n";
+    (void)signal;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EX_IOERR);
+}
+
+static void
+unmap(struct pw_judge *judge)
+{
+    if (judge->mapped.ptr != NULL) {
+        munmap((void *)(uintptr_t)judge->mapped.ptr, judge->mapped.len);
+    }
+    judge->mapped = (struct pw_span){0};
+}
+
+/* Map the file if it is a large one; its memory is then the kernel's to take back. */
+static void
+map_large(struct pw_judge *judge, const char *path, size_t limit)
+{
+    struct stat status;
+    PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_size <= READ_BYTES) {
+        return;
+    }
+    size_t size = (uint64_t)status.st_size < limit ? (size_t)status.st_size : limit;
+    void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) {
+        return; /* then it is read */
+    }
+    (void)madvise(at, size, MADV_SEQUENTIAL);
+    (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = cut_short}, NULL);
+    judge->mapped = (struct pw_span){at, size};
+}
 
 enum pw_err
 pw_judge_open(struct pw_judge *judge, const char *config, const char *policy,
@@ -43,6 +91,7 @@ pw_judge_free(struct pw_judge *judge)
     pw_scan_free(&judge->scan);
     pw_layer_free(&judge->layer);
     pw_buf_free(&judge->file);
+    unmap(judge);
 }
 
 /* A file on its way through. */
@@ -112,30 +161,24 @@ judge_refusal(void *arg, enum pw_reason reason, struct pw_span where)
     tell(inquiry, where);
 }
 
-/*
- * The whole file, in memory of our own: a mapping could be changed, or cut short, by others
- * while it is looked at.
- */
 static enum pw_err
 read_file(struct pw_judge *judge, const char *path)
 {
-    struct stat status;
     bool standard_input = path[0] == '-' && path[1] == '\0';
-    if (judge->file.cap > KEEP_BYTES) {
-        pw_buf_free(&judge->file);
-    }
-    pw_buf_clear(&judge->file);
     /* One byte more than a frame may have is enough to see that it has too many. */
-    judge->file.limit = (size_t)pw_policy_limits(judge->policy)->max_bytes + 1;
-    if (!standard_input && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-        (uint64_t)status.st_size < judge->file.limit - READ_AHEAD) {
-        enum pw_err err = pw_buf_reserve(&judge->file, (size_t)status.st_size + READ_AHEAD);
-        if (err != PW_E_OK) {
-            return err;
-        }
+    size_t limit = (size_t)pw_policy_limits(judge->policy)->max_bytes + 1;
+    judge->file.limit = limit;
+    pw_buf_clear(&judge->file);
+    unmap(judge);
+    if (standard_input) {
+        enum pw_err err = pw_file_read_fd(STDIN_FILENO, &judge->file);
+        return err == PW_E_LIMIT ? PW_E_OK : err;
     }
-    enum pw_err err = standard_input ? pw_file_read_fd(STDIN_FILENO, &judge->file)
-                                     : pw_file_read(path, &judge->file);
+    map_large(judge, path, limit);
+    if (judge->mapped.ptr != NULL) {
+        return PW_E_OK;
+    }
+    enum pw_err err = pw_file_read(path, &judge->file);
     return err == PW_E_LIMIT ? PW_E_OK : err;
 }
 
@@ -167,7 +210,9 @@ pw_judge_parts(struct pw_judge *judge, const char *path, pw_judge_part *part, vo
         return pw_fail(why, err, "%s: %s; name a file, a folder, or - for standard input",
                        path, pw_err_text(err));
     }
-    err = pw_judge_bytes(judge, pw_buf_span(&judge->file), part, arg);
+    struct pw_span bytes =
+        judge->mapped.ptr != NULL ? judge->mapped : pw_buf_span(&judge->file);
+    err = pw_judge_bytes(judge, bytes, part, arg);
     return err == PW_E_OK ? err : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
 }
 

@@ -22,7 +22,8 @@ struct pw_judge {
     const struct pw_policy *policy;
     struct pw_scan *scan;
     struct pw_layer *layer;
-    struct pw_buf file; /* the bytes under judgement */
+    struct pw_buf file;    /* the bytes under judgement */
+    struct pw_span mapped; /* … or these, when they are many */
 
     /* Of the pickle judged last; names point into it. */
     struct pw_report report;
