@@ -332,6 +332,35 @@ an_archive_cut_short_anywhere_is_broken(void **state)
     }
 }
 
+/* Times, versions and attributes may be anything; all else is said twice, or must be so. */
+static void
+a_flipped_bit_is_noticed_or_changes_nothing(void **state)
+{
+    (void)state;
+    static const struct recipe recipes[] = {
+        {.entry = {{PKL, .extra = BYTES("UT\5\0\1abcd")}, {RAW}}},
+        {.entry = {{PKL, .wide = true}, {RAW, .wide = true}}, .zip64 = true},
+        {.entry = {{PKL, .flags = DESCRIBED, .descriptor = 16}}},
+        {.entry = {{PKL, .flags = DESCRIBED, .descriptor = 20, .method = DEFLATED}}},
+    };
+    static struct out out;
+    static struct seen seen;
+    struct pw_layers layers = CHAIN({.kind = PW_LAYER_ZIP});
+    struct pw_layer *layer = pw_layer_new();
+    for (size_t i = 0; i < PW_COUNT(recipes); i++) {
+        struct pw_span frame = cook(&recipes[i], &out);
+        for (size_t bit = 0; bit < 8 * frame.len; bit++) {
+            out.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            assert_int_equal(walk(layer, &layers, frame, &layer_limits, &seen), PW_E_OK);
+            out.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            if (seen.reason == PW_R_NONE && strcmp(seen.text, "zip:a/data.pkl=N.;") != 0) {
+                fail_msg("archive %zu, bit %zu: %s", i, bit, seen.text);
+            }
+        }
+    }
+    pw_layer_free(&layer);
+}
+
 static void
 the_rule_says_which_members_count(void **state)
 {
@@ -411,6 +440,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_every_reader_reads_alike_is_read),
         cmocka_unit_test(an_archive_cut_short_anywhere_is_broken),
+        cmocka_unit_test(a_flipped_bit_is_noticed_or_changes_nothing),
         cmocka_unit_test(the_rule_says_which_members_count),
         cmocka_unit_test(a_bomb_that_lies_stops_at_its_limits),
         cmocka_unit_test(running_out_of_memory_is_said_and_leaks_nothing),
