@@ -9,7 +9,11 @@ import pickle
 import shutil
 import subprocess
 
+import jsonschema
 import pytest
+import zmq
+
+from wall import HOSTILE, Wall, channel, tcp
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("PICKLEWALL_BIN", str(ROOT / "build/dev/picklewall"))
@@ -183,3 +187,32 @@ def test_wrong_usage_names_the_remedy(args, code, words):
     done = run("learn", *args, input=b"")
     assert (done.returncode, done.stdout) == (code, b"")
     assert words in done.stderr
+
+
+def test_a_wall_under_the_learned_policy_forwards_what_it_held_before(tmp_path, sockets):
+    jobs = [pickle.dumps(Job(datetime.date(2026, 1, 2)), protocol) for protocol in range(6)]
+    source, target = tcp(), tcp()
+    with Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target])) as wall:
+        push, pull = sockets(zmq.PUSH, connect=[source]), sockets(zmq.PULL, connect=[target])
+        for data in (*jobs, HOSTILE["reduce"]):
+            push.send(data)
+        wall.wait_for(lambda: len(wall.frames("quarantine")) == 7, "seven refusals")
+    schema = json.loads((ROOT / "common/audit/audit.schema.json").read_text())
+    for line in wall.frames():
+        jsonschema.validate(line, schema)
+    attack = wall.frames("quarantine")[-1]
+    assert attack["level"] == "critical"
+    assert [(f["level"], f["note"]) for f in attack["finds"]] == [("critical", "runs a program")]
+    done = run("quarantine", "explain", "--config", wall.config, attack["q"]["entry"])
+    assert done.returncode == 1 and b'calls "posix":"system"("id")' in done.stdout
+
+    policy = learn("--name", "mine", wall.log)
+    assert "channel jobs" in policy and '# allow = "posix:system"' in policy
+    source, target = tcp(), tcp()
+    lane = channel("jobs", in_bind=[source], out_bind=[target], policy="mine")
+    with Wall(tmp_path / "second", lane, more=policy) as wall:
+        push, pull = sockets(zmq.PUSH, connect=[source]), sockets(zmq.PULL, connect=[target])
+        for data in (HOSTILE["reduce"], *jobs):
+            push.send(data)
+        assert [pull.recv() for _ in jobs] == jobs
+    assert [line["reason"] for line in wall.frames("quarantine")] == ["import.denied"]
