@@ -23,7 +23,13 @@ static const struct pw_limits limits = {.max_bytes = 1 << 20,
                                         .max_ops = 1 << 20,
                                         .max_stack = 1 << 16,
                                         .max_depth = 1000,
-                                        .max_memo = 1 << 16};
+                                        .max_memo = 1 << 16,
+                                        .max_unfold = 1 << 20,
+                                        .max_work = 1 << 20,
+                                        .max_key_depth = 500,
+                                        .max_collisions = 64,
+                                        .max_int_bytes = 1 << 10,
+                                        .max_heap = 1 << 26};
 
 static bool
 lies_inside(struct pw_span frame, uint64_t off)
