@@ -420,6 +420,7 @@ main(int argc, char **argv)
     static struct run run;
     run.options = parse_options(argc, argv);
     run.random.state = run.options.seed;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a failure is told when it is found */
     run.examiner = examiner_new();
     if (run.examiner == NULL) {
         return 70;
