@@ -334,8 +334,8 @@ read_dtype(const struct machine *m, struct value value, unsigned depth, struct d
     bool plain = state[2].kind == NONE && state[3].kind == NONE && state[4].kind == NONE &&
                  is_number(m, state[5], -1) && is_number(m, state[6], -1);
     if (kind == 'O' && !dated) {
-        out->objects = true;
-        return plain;
+        out->objects = true; /* and joblib must see it so too: 63 is what numpy writes */
+        return plain && is_number(m, state[7], 63);
     }
     out->bytes = bytes;
     return plain && is_number(m, state[7], 0) && bytes >= 1 && bytes <= 32 &&

@@ -44,8 +44,8 @@ decode(struct pw_span text, struct pw_buf *out)
         return PW_R_LAYER_BROKEN;
     }
     struct pw_cursor cur = pw_cursor_over(text);
-    while (cur.rest.len > 0) {
-        struct pw_span group = pw_cursor_take(&cur, 4);
+    for (struct pw_span group = pw_cursor_take(&cur, 4); group.len == 4;
+         group = pw_cursor_take(&cur, 4)) {
         size_t padding = 0;
         if (cur.rest.len == 0 && group.ptr[3] == '=') {
             padding = group.ptr[2] == '=' ? 2 : 1;

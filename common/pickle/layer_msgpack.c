@@ -107,7 +107,7 @@ read_value(struct reader *reader)
         return read_form(reader, forms[first - 0xc0]);
     }
     if (first >= 0x80 && first <= 0x8f) {
-        return open_container(reader, 2u * (first & 0x0f));
+        return open_container(reader, UINT64_C(2) * (first & 0x0f));
     }
     if (first >= 0x90 && first <= 0x9f) {
         return open_container(reader, first & 0x0f);
