@@ -202,6 +202,8 @@ for name, code in (("EXT1", 1), ("EXT2", 300), ("EXT4", 70000)):
     ext = o.OPCODES[name]
     found = {1: "ext.module:Name", 300: "ext.module:Other", 70000: "ext.module:Far"}[code]
     row(f"{name} asks the registry", ext(code) + o.STOP, "extension.denied", resolves={"all": found})
+    row(f"{name} behind a constant", one + ext(code) + o.POP + o.STOP, "extension.denied", value="1",
+        resolves={"all": found})
     row(f"{name} of a code that nobody registered", ext(99) + o.STOP, "extension.denied", does=FAILS)
     row(f"{name} of code 0", ext(0) + o.STOP, "extension.denied", does=FAILS)
     row(f"{name} twice: the second time, find_class is not asked", ext(code) + ext(code) + o.TUPLE2 + o.STOP,
