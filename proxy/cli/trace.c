@@ -233,12 +233,11 @@ print_find(struct trace *trace, const struct pw_find *find)
     char place[16];
     snprintf(place, sizeof place, "%8" PRIu32, find->off);
     const char *op = find->op < 0 ? NULL : pw_opcode_info((uint8_t)find->op)->name;
-    pw_short_put(&words, "%8s  ^ ", here ? "" : place);
-    if (!here && op != NULL) {
-        pw_short_put(&words, "%s ", op);
-    }
-    pw_short_put(&words, "%s: %s", pw_reason_code(find->reason),
+    pw_short_put(&words, "%8s  ^ %s: %s", here ? "" : place, pw_reason_code(find->reason),
                  pw_reason_text(find->reason));
+    if (!here && op != NULL) { /* it has no line of its own */
+        pw_short_put(&words, " (%s)", op);
+    }
     if (find->mod.len > 0 || find->name.len > 0) {
         pw_short_put(&words, ": ");
         pw_short_pair(&words, find->mod, find->name);
