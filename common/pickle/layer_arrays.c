@@ -298,9 +298,12 @@ read_flexible(const struct machine *m, const struct value *state, unsigned depth
               struct dtype *out)
 {
     int64_t bytes;
+    int64_t alignment;
     int64_t flags;
-    if (!number_of(m, state[5], &bytes) || bytes < 1 || !number_of(m, state[7], &flags) ||
-        (flags & HAS_OBJECT) != 0 || state[2].kind != NONE) {
+    if (!number_of(m, state[5], &bytes) || bytes < 1 ||
+        !number_of(m, state[6], &alignment) || alignment < 1 || /* numpy divides by it */
+        !number_of(m, state[7], &flags) || (flags & HAS_OBJECT) != 0 ||
+        state[2].kind != NONE) {
         return false;
     }
     out->bytes = (uint64_t)bytes;

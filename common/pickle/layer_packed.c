@@ -34,24 +34,26 @@ struct codec {
     void (*stop)(struct pw_layer *layer);
 };
 
-/* ---- memory: every byte a library takes goes through here ------------------------------
+/* ---- memory: every byte a library takes goes through here -------------------------------
+ *
+ * None is cleared, as the libraries' own functions do not: a block of bzip2 is 3.6 MB, a
+ * dictionary of lzma 64 MB, and mostly not touched.
  */
 
 static void *
 take_z(void *opaque, unsigned count, unsigned size)
 {
     (void)opaque;
-    return calloc(count, size);
+    return malloc((size_t)count * size);
 }
 
 static void *
 take_bz2(void *opaque, int count, int size)
 {
     (void)opaque;
-    return calloc((size_t)count, (size_t)size);
+    return malloc((size_t)count * (size_t)size);
 }
 
-/* liblzma clears what must be clear; a dictionary is large and mostly not touched. */
 static void *
 take_lzma(void *opaque, size_t count, size_t size)
 {

@@ -99,6 +99,7 @@ static const struct {
     BAD("a number with flags", WRAPPER("K\1\x85", MAKE(S("\2", "u1")) "(K\3" S("\1", "<") "NNN" MINUS MINUS "K\1tb", ""), "a"),
     BAD("a number with a size of its own", WRAPPER("K\1\x85", SIZED(S("\2", "u1"), "NN", "\2", "\0"), ""), "ab"),
     BAD("objects that say they are none", WRAPPER("K\1\x85", MAKE(S("\2", "O8")) "(K\3" S("\1", "|") "NNN" MINUS MINUS "K\x3etb", ""), "12345678"),
+    BAD("text without an alignment", WRAPPER("K\1\x85", MAKE(S("\2", "U2")) "(K\3" S("\1", "|") "NNNK\x08K\0K\x08tb", ""), "12345678"),
     BAD("text with objects in it", WRAPPER("K\1\x85", SIZED(S("\2", "U2"), "NN", "\x08", "\1"), ""), "12345678"),
     BAD("text of no size", WRAPPER("K\1\x85", SIZED(S("\2", "U2"), "NN", "\0", "\0"), ""), ""),
     BAD("a size below zero", WRAPPER("\x8a\1\xff\x85", U1, ""), "a"),
