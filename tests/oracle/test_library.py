@@ -23,7 +23,8 @@ def as_cpython_writes(python):
     result = subprocess.run([python, "-W", "ignore", os.path.join(oracle.HERE, "values.py")], capture_output=True,
                             timeout=60)
     assert (result.returncode, result.stderr) == (0, b"")
-    return [(name.decode(), bytes.fromhex(text.decode())) for name, text in map(bytes.split, result.stdout.splitlines())]
+    lines = map(bytes.split, result.stdout.splitlines())
+    return [(name.decode(), bytes.fromhex(text.decode())) for name, text in lines]
 
 
 @pytest.mark.parametrize("python", oracle.pythons())

@@ -19,13 +19,13 @@ SEED = 20261122
 
 # What a guided stream may do with the values on top, told by a letter each: c what can be called, t a
 # tuple, T one that has no hash, s str, l list, d dict, e set, x an instance, n another constant.
-PUSHES = [(b"cm\nC\n", "c"), (b"cstub\nlast\n", "c"), (b")", "t"), (b"]", "l"), (b"}", "d"), (b"\x8f", "e"), (b"N", "n"),
-          (b"K\1", "n"), (b"\x8c\1m", "s"), (b"\x8c\3C.d", "s"), (b"Vo\\u0073\n", "s"), (b"C\1x", "n")]
+PUSHES = [(b"cm\nC\n", "c"), (b"cstub\nlast\n", "c"), (b")", "t"), (b"]", "l"), (b"}", "d"), (b"\x8f", "e"),
+          (b"N", "n"), (b"K\1", "n"), (b"\x8c\1m", "s"), (b"\x8c\3C.d", "s"), (b"Vo\\u0073\n", "s"), (b"C\1x", "n")]
 TOP = [("c[tT]", b"R", "x"), ("ct", b"\x81", "x"), ("c[tT]d", b"\x92", "x"), ("xd", b"b", "x"), ("[lx].", b"a", None),
        ("[dx][ctsxn].", b"s", None), ("ss", b"\x93", "c"), ("[ctsxn]", b"\x85", "t"), (".", b"\x85", "T"),
        ("[ctsxn]{2}", b"\x86", "t"), ("..", b"\x86", "T"), ("...", b"\x87", "T"), (".", b"0", "")]
-ABOVE_MARK = [(".*", b"l", "l"), ("[ctsxn]*", b"t", "t"), (".*", b"t", "T"), ("([ctsxn].)*", b"d", "d"), (".*", b"1", ""),
-              ("c.*", b"o", "x"), (".*", b"im\nC\n", "x"), ("[ctsxn]*", b"\x91", "n")]
+ABOVE_MARK = [(".*", b"l", "l"), ("[ctsxn]*", b"t", "t"), (".*", b"t", "T"), ("([ctsxn].)*", b"d", "d"),
+              (".*", b"1", ""), ("c.*", b"o", "x"), (".*", b"im\nC\n", "x"), ("[ctsxn]*", b"\x91", "n")]
 BELOW_MARK = [("[lx]", ".*", b"e"), ("[dx]", "([ctsxn].)*", b"u"), ("[ex]", "[ctsxn]*", b"\x90")]
 
 NAMES = [b"os", b"system", b"posix", b"m", b"C", b"a.b", b"\xc3\xa9", b""]
@@ -84,7 +84,8 @@ class Guided:
     def __init__(self, rnd):
         self.rnd, self.data, self.memo, self.segments = rnd, b"", "", [""]
         for _ in range(rnd.randrange(5, 40)):
-            rnd.choice([self.push, self.push, self.push, self.mark, self.put, self.get, self.take, self.take, self.close])()
+            step = rnd.choice([self.push] * 3 + [self.take] * 2 + [self.mark, self.put, self.get, self.close])
+            step()
         self.data += b"." if self.segments[-1] else b"N."
 
     def push(self):

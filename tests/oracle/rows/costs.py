@@ -36,12 +36,12 @@ row("a list that is in many lists", o.EMPTY_LIST + o.MARK + o.BININT1(7) * 100 +
 row("lists of 2**40, made from inside", o.EMPTY_LIST + (o.BINPUT(0) + o.POP + o.EMPTY_LIST + o.MARK + o.BINGET(0) * 2
     + o.APPENDS) * 40 + o.STOP, "limit.unfold", kind="broken", **NOBODY)
 row("lists of 2**40, made from outside", b"".join(o.EMPTY_LIST + o.BINPUT(n) + o.POP for n in range(41))
-    + b"".join(o.BINGET(n) + o.MARK + o.BINGET(n + 1) * 2 + o.APPENDS + o.POP for n in range(40)) + o.BINGET(0) + o.STOP,
-    "limit.unfold", kind="broken", **NOBODY)
+    + b"".join(o.BINGET(n) + o.MARK + o.BINGET(n + 1) * 2 + o.APPENDS + o.POP for n in range(40)) + o.BINGET(0)
+    + o.STOP, "limit.unfold", kind="broken", **NOBODY)
 row("a key of 400 tuples in each other", keyed(o.NONE + o.TUPLE1 * 400) + o.STOP)
 row("a key of 600 tuples in each other", keyed(o.NONE + o.TUPLE1 * 600) + o.STOP, "limit.key_depth", kind="broken")
-row("a key of 200,000 tuples in each other: the C stack ends", keyed(o.NONE + o.TUPLE1 * 200000) + o.STOP, "limit.depth",
-    kind="broken", **NOBODY)
+row("a key of 200,000 tuples in each other: the C stack ends", keyed(o.NONE + o.TUPLE1 * 200000) + o.STOP,
+    "limit.depth", kind="broken", **NOBODY)
 row("1001 lists in each other", o.EMPTY_LIST * 1001 + o.APPEND * 1000 + o.STOP, "limit.depth", kind="broken")
 row("1000 lists in each other", o.EMPTY_LIST * 1000 + o.APPEND * 999 + o.STOP)
 row("sixty keys that hash alike", keyed(*(o.LONG1(n * P) for n in range(1, 61))) + o.STOP)

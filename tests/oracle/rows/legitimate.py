@@ -46,7 +46,8 @@ row("a long of 2.7 is text in protocol 2", P2 + o.INT("4294967296") + o.STOP, va
 row("cPickle counts from 1", b"(lp1\nI1\na(lp2\nag1\na.")
 row("cPickle counts from 1, protocol 2", P2 + b"]q\1(h\1]q\2h\2e.")
 row("an optimised stream of 2.7 has gaps", P2 + b"]q\1]q\5(h\1h\5e.")
-row("Pickler.fast puts nothing", P4 + o.framed(o.EMPTY_LIST + o.MARK + o.EMPTY_LIST + o.EMPTY_DICT + o.APPENDS + o.STOP))
+row("Pickler.fast puts nothing",
+    P4 + o.framed(o.EMPTY_LIST + o.MARK + o.EMPTY_LIST + o.EMPTY_DICT + o.APPENDS + o.STOP))
 broken("the second pickle of a Pickler needs the first", P2 + o.EMPTY_LIST + o.BINPUT(1) + o.BINGET(0) + o.APPEND
        + o.STOP, "memo.missing")
 
@@ -223,7 +224,8 @@ row("dill: text opcodes inside protocol 4", P4 + o.framed(called("dill._dill", "
 
 # ---- other languages
 
-row("og-rek: no EMPTY_LIST, no memo, no frame", P4 + o.MARK + one + o.MARK + o.text("a") + two + o.DICT + o.LIST + o.STOP,
+row("og-rek: no EMPTY_LIST, no memo, no frame",
+    P4 + o.MARK + one + o.MARK + o.text("a") + two + o.DICT + o.LIST + o.STOP,
     value="[1, {'a': 2}]")
 row("og-rek: large numbers are text in every protocol", P4 + o.MARK + o.INT("18446744073709551615")
     + o.LONG("18446744073709551616L") + o.TUPLE + o.STOP, value="(18446744073709551615, 18446744073709551616)")

@@ -25,8 +25,8 @@ row("a key that is written again is counted once", put(0, one) + put(0, two) + t
     + o.BINGET(1) + o.TUPLE2 + o.STOP, value="(2, 3)")
 row("MEMOIZE behind a gap writes over a key", put(1, one) + two + o.MEMOIZE + o.POP + o.BINGET(1) + o.STOP, "memo.gap",
     value="2")
-row("MEMOIZE behind a gap that was filled", put(1, one) + put(0, two) + three + o.MEMOIZE + o.POP + o.BINGET(2) + o.STOP,
-    "memo.gap", value="3")
+row("MEMOIZE behind a gap that was filled",
+    put(1, one) + put(0, two) + three + o.MEMOIZE + o.POP + o.BINGET(2) + o.STOP, "memo.gap", value="3")
 row("a name that depends on who counts",
     put(0, one) + put(1, one) + put(1000, one) + put(3, o.text("good")) + o.text("evil") + o.MEMOIZE + o.POP
     + o.text("m") + o.BINGET(3) + o.STACK_GLOBAL + o.STOP, "memo.gap", "m:good",
@@ -39,7 +39,8 @@ row("gaps without MEMOIZE", put(1, one) + put(7, two) + put(300, three) + o.BING
 broken("GET of a hole", put(1, one) + put(7, two) + o.BINGET(3) + o.STOP, "memo.missing")
 broken("GET behind all keys", put(0, one) + o.BINGET(1) + o.STOP, "memo.missing")
 row("the memo keeps what left the stack", o.MARK + one + o.MEMOIZE + o.POP_MARK + o.BINGET(0) + o.STOP, value="1")
-row("a memo entry is the object, not a copy", o.EMPTY_LIST + o.MEMOIZE + o.BINGET(0) + one + o.APPEND + o.TUPLE2 + o.STOP,
+row("a memo entry is the object, not a copy",
+    o.EMPTY_LIST + o.MEMOIZE + o.BINGET(0) + one + o.APPEND + o.TUPLE2 + o.STOP,
     value="([1], [1])")
 row("the latest PUT names the global", o.text("m") + put(0, o.text("good")) + put(0, o.text("evil")) + o.BINGET(0)
     + o.STACK_GLOBAL + o.STOP, imports="m:evil")

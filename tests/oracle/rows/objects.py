@@ -107,7 +107,8 @@ row("BUILD of what a persistent id gave", o.PERSID("id") + state_x + o.BUILD + o
 row("SETITEM of a buffer", o.NEXT_BUFFER + o.BININT1(0) + one + o.SETITEM + o.STOP, "buffer.denied target.unknown",
     does={"all<3.8": "fails"}, value="bytearray(b'\\x01uffer')")
 row("APPEND to what a computed call gave",
-    o.GLOBAL("m", "C") + (o.EMPTY_TUPLE + o.REDUCE) * 2 + one + o.APPEND + o.STOP, "call.computed target.unknown", "m:C")
+    o.GLOBAL("m", "C") + (o.EMPTY_TUPLE + o.REDUCE) * 2 + one + o.APPEND + o.STOP,
+    "call.computed target.unknown", "m:C")
 
 # ---- errors do not undo
 

@@ -199,7 +199,7 @@ static const struct scan_case scan_cases[] = {
 
 static const char *const use_names[] = {"ref", "call", "new", "build", "items"};
 
-static void
+__attribute__((format(printf, 3, 4))) static void
 append(char *text, size_t room, const char *format, ...)
 {
     size_t len = strlen(text);
