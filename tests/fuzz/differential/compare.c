@@ -220,6 +220,9 @@ follow(const struct forecast *forecast, const struct oracle_answer *answer, size
 static bool
 was_warned(const struct forecast *forecast, enum oracle_reader reader, size_t step)
 {
+    while (step < forecast->count && may_be_silent(&forecast->steps[step])) {
+        step++; /* it may have happened, unnoticed */
+    }
     uint32_t off = step < forecast->count ? forecast->steps[step].off : UINT32_MAX;
     bool file = reader == ORACLE_FILE || reader == ORACLE_BUFFERED;
     return file && off >= forecast->skips_from && forecast->skips_from != UINT32_MAX;

@@ -89,6 +89,8 @@ static const struct answer_case answer_cases[] = {
      {IMPORT("os", "C"), DOOR(AUDIT, 0)}, FAIL_ESCAPE, false},
     {"a frame straddled, from a file", BYTES(STRADDLING), ORACLE_FILE, FINISHED,
      {IMPORT("m", "D")}, FAIL_NONE, true},
+    {"a frame straddled behind a cached extension", BYTES("\x82\3" STRADDLING), ORACLE_FILE,
+     FINISHED, {{0}}, FAIL_NONE, true},
     {"a frame straddled, from memory", BYTES(STRADDLING), ORACLE_LOADS, FINISHED,
      {IMPORT("m", "D")}, FAIL_MISSED, false},
     {"a name before the frame is straddled", BYTES("cm\nC\n" STRADDLING), ORACLE_FILE, FINISHED,
