@@ -185,6 +185,7 @@ read_file(struct pw_judge *judge, const char *path)
 enum pw_err
 pw_judge_bytes(struct pw_judge *judge, struct pw_span bytes, pw_judge_part *part, void *arg)
 {
+    judge->bytes = bytes.len;
     judge->parts = 0;
     judge->refusals = 0;
     judge->reason = PW_R_NONE;

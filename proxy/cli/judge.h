@@ -31,6 +31,7 @@ struct pw_judge {
     size_t find_count; /* kept */
 
     /* Of the file judged last: all its parts together. */
+    uint64_t bytes;        /* its length; a file past max_bytes counts to one byte more */
     size_t parts;          /* pickles in it */
     size_t refusals;       /* all */
     enum pw_reason reason; /* the gravest; NONE when it passes */
