@@ -201,7 +201,7 @@ print_json(const struct pw_judge *judge, const struct telling *telling, const ch
     struct pw_json json = pw_json_over(&line);
     pw_json_object(&json, NULL);
     pw_json_str(&json, "path", path);
-    pw_json_uint(&json, "bytes", judge->file.len);
+    pw_json_uint(&json, "bytes", judge->bytes);
     pw_json_str(&json, "verdict",
                 pw_verdict_text(judge->refusals == 0 ? PW_PASS : PW_QUARANTINE));
     pw_json_str(&json, "reason", pw_reason_code(judge->reason));
@@ -303,7 +303,7 @@ scan_all(struct pw_judge *judge, const struct options *options)
                   : judge->refusals == 0 ? EX_OK
                                          : REFUSED;
         code = own > code ? own : code;
-        pw_progress_step(&progress, err == PW_E_OK ? judge->file.len : 0, own == REFUSED);
+        pw_progress_step(&progress, err == PW_E_OK ? judge->bytes : 0, own == REFUSED);
     }
     pw_progress_hide(&progress);
     return code;
