@@ -45,6 +45,9 @@ static void
 map_large(struct pw_judge *judge, const char *path, size_t limit)
 {
     struct stat status;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode)) {
+        return; /* a pipe must be opened only once: that takes its writer */
+    }
     PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
         status.st_size <= READ_BYTES) {

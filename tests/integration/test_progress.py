@@ -47,9 +47,11 @@ def scan(paths, *options, columns=120, stdout=subprocess.DEVNULL, **environment)
             seen += os.read(ours, 65536)
     except OSError:
         pass  # the other end is closed
+    try:
+        return seen, process.wait(30)
     finally:
+        process.kill()
         os.close(ours)
-    return seen, process.wait(30)
 
 
 def test_long_work_shows_how_far_it_has_come_and_leaves_nothing(slow):

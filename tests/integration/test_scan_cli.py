@@ -176,3 +176,18 @@ def test_a_policy_of_a_configuration_judges(tmp_path):
     assert run("scan", "--config", config, "--policy", "mine", path).returncode == 0
     result = run("scan", "--config", config, "--policy", "nobody", path)
     assert result.returncode == 78 and b"nobody" in result.stderr
+
+
+def test_a_large_file_tells_its_length_and_a_pipe_is_opened_once(tmp_path):
+    data = pickle.dumps(b"x" * (17 << 20), 4)
+    (tmp_path / "large.pkl").write_bytes(data)
+    code, (report,) = scan(tmp_path / "large.pkl")
+    assert (code, report["bytes"], report["consumed"]) == (0, len(data), len(data))
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen([BIN, "scan", "--json", tmp_path / "pipe"], stdout=subprocess.PIPE) as process:
+        with open(tmp_path / "pipe", "wb") as pipe:
+            pipe.write(b"N.")
+        try:
+            assert json.loads(process.communicate(timeout=20)[0])["bytes"] == 2
+        finally:
+            process.kill()
