@@ -321,13 +321,13 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
         if ((object->flags & OBJECT_ORIGIN) != 0) {
             return use(m, op, object->link, how, args);
         }
-        pw_machine_find(m, PW_R_TARGET_UNKNOWN, op);
+        pw_machine_find(m, (enum pw_reason)object->link, op);
     } else if (target.kind == PW_V_GLOBAL) {
         const struct pw_import *import = &m->imports.at[target.ref];
         pw_machine_find_name(m, PW_R_TARGET_GLOBAL, op, import->mod, import->name);
     } else {
-        pw_machine_find(
-            m, target.kind == PW_V_UNKNOWN ? PW_R_TARGET_UNKNOWN : PW_R_PICKLE_TYPE, op);
+        bool unknown = target.kind == PW_V_UNKNOWN;
+        pw_machine_find(m, unknown ? PW_R_TARGET_UNKNOWN : PW_R_PICKLE_TYPE, op);
     }
     return true;
 }
@@ -336,7 +336,10 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
 static bool
 grow(struct pw_scan *m, const struct pw_op *op, uint32_t object, struct nested sum)
 {
-    m->late = m->late || (m->objects.at[object].flags & OBJECT_STORED) != 0;
+    if ((m->objects.at[object].flags & OBJECT_STORED) != 0) {
+        m->objects.at[object].flags |= OBJECT_LATE;
+        m->late = true;
+    }
     return pw_cost_nest(m, op, &m->objects.at[object], sum);
 }
 
@@ -555,10 +558,10 @@ step_get(struct pw_scan *m, const struct pw_op *op)
  */
 
 static bool
-is_name(struct pw_span text)
+is_name(struct pw_span text, bool ascii)
 {
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || (ascii && text.ptr[i] > 0x7f)) {
             return false;
         }
     }
@@ -578,7 +581,8 @@ pw_machine_import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod,
                                                          .off = (uint32_t)op->off,
                                                          .op = op->code,
                                                          .proto = m->proto};
-    if (!is_name(mod) || !is_name(name)) {
+    bool ascii = op->code == PW_OP_INST; /* the one opcode that takes no other names */
+    if (!is_name(mod, ascii) || !is_name(name, ascii)) {
         pw_machine_find_name(m, PW_R_IMPORT_NAME, op, mod, name);
     }
     return true;
@@ -665,6 +669,22 @@ settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     return true;
 }
 
+/* Why a value may not be called; NONE for a global, which a policy judges. */
+static enum pw_reason
+call_reason(struct pw_value callee)
+{
+    switch (callee.kind) {
+    case PW_V_GLOBAL:
+        return PW_R_NONE;
+    case PW_V_INSTANCE:
+        return PW_R_CALL_COMPUTED;
+    default: /* an extension code may stand for a class, if the registry may be asked */
+        return callee.kind == PW_V_UNKNOWN && callee.ref == PW_DOOR_EXTENSION
+                   ? PW_R_EXT_DENIED
+                   : PW_R_CALL_TARGET;
+    }
+}
+
 /* callee(*args), or callee.__new__(callee, *args): push the instance, which holds `sum`. */
 static bool
 call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
@@ -676,17 +696,19 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     if (callee.kind == PW_V_GLOBAL && !use(m, op, callee.ref, how, args)) {
         return false;
     }
-    if (callee.kind != PW_V_GLOBAL) {
-        pw_machine_find(
-            m, callee.kind == PW_V_INSTANCE ? PW_R_CALL_COMPUTED : PW_R_CALL_TARGET, op);
+    enum pw_reason reason = call_reason(callee);
+    if (reason != PW_R_NONE) {
+        pw_machine_find(m, reason, op);
     }
     struct pw_value made;
     if (!pw_cost_call(m, op, args) || !new_object(m, op, PW_V_INSTANCE, sum, &made)) {
         return false;
     }
+    struct object *object = &m->objects.at[made.ref];
+    object->link = reason == PW_R_CALL_TARGET ? PW_R_TARGET_UNKNOWN : reason;
     if (callee.kind == PW_V_GLOBAL) {
-        m->objects.at[made.ref].link = origin_of(m, callee.ref, args);
-        m->objects.at[made.ref].flags = OBJECT_ORIGIN;
+        object->link = origin_of(m, callee.ref, args);
+        object->flags = OBJECT_ORIGIN;
     }
     return push(m, op, made);
 }
@@ -823,7 +845,7 @@ static bool
 step_extension(struct pw_scan *m, const struct pw_op *op)
 {
     pw_machine_find(m, PW_R_EXT_DENIED, op);
-    return push(m, op, (struct pw_value){0});
+    return push(m, op, pw_value_of(PW_V_UNKNOWN, PW_DOOR_EXTENSION));
 }
 
 static bool

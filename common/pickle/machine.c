@@ -191,9 +191,6 @@ pw_machine_value_text(const struct pw_scan *m, struct pw_value value, struct pw_
     if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP) {
         return false;
     }
-    if (op.code == PW_OP_STRING) {
-        return pw_text_unquote(op.line, text);
-    }
     *text = op.code == PW_OP_UNICODE ? op.line : pw_op_data(m->frame, &op);
     return true;
 }

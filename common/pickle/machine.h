@@ -29,11 +29,14 @@ enum {
     OBJECT_STORED = 16,    /* it is in another object */
     OBJECT_ENTERED = 32,   /* unfold.c was there … */
     OBJECT_WALKED = 64,    /* … and is done with it */
+    OBJECT_LATE = 128,     /* it was filled after it went into another object */
 };
 
 struct object {
-    uint32_t link;  /* tuple, frozenset: first of its items; list, dict, set: newest run of
-                       the containers in it (unfold.c); instance: import it came from */
+    uint32_t
+        link;       /* tuple, frozenset: first of its items; list, dict, set: newest run of
+                       the containers in it (unfold.c); instance: import it came from, or without
+                       OBJECT_ORIGIN       the reason that nothing may be done to it (enum pw_reason) */
     uint32_t count; /* items, pairs counted twice; instance: newest run */
     uint32_t size;  /* values that a walk over it meets, itself included */
     uint16_t depth; /* containers on the longest way down, itself included */

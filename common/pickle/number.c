@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/pickle/number.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <strings.h>
 
-enum { MAX_DIGITS = 4300 };
+enum { MAX_DIGITS = 4300, FLOAT_MAX = 400 };
 
 static bool
 is_digit(uint8_t c)
@@ -88,16 +90,13 @@ is_exponent(struct pw_span text)
     return text.len > 0 && text.len <= 3 && digit_run(text) == text.len;
 }
 
+/* A C unpickler refuses what is too large for a float; Python's reads infinity. */
 static bool
-exponent_overflows(struct pw_span text)
+is_finite(struct pw_span text)
 {
-    /* 1e308 is finite for every mantissa that repr() writes; e309 and more may not be. */
-    bool negative = text.len > 1 && text.ptr[1] == '-';
-    unsigned value = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        value = is_digit(text.ptr[i]) ? value * 10 + (text.ptr[i] - '0') : value;
-    }
-    return !negative && value > 308;
+    char copy[FLOAT_MAX + 1] = {0};
+    memcpy(copy, text.ptr, text.len);
+    return isfinite(strtod(copy, NULL));
 }
 
 bool
@@ -108,16 +107,15 @@ pw_number_float(struct pw_span line)
     if (is_special_float(text)) {
         return true;
     }
-    size_t whole = digit_run(text);
-    text = skip(text, whole);
-    size_t part = 0;
-    if (text.len > 0 && text.ptr[0] == '.') {
-        text = skip(text, 1);
-        part = digit_run(text);
-        text = skip(text, part);
+    struct pw_span rest = skip(text, digit_run(text));
+    size_t digits = text.len - rest.len;
+    if (rest.len > 0 && rest.ptr[0] == '.') {
+        rest = skip(rest, 1);
+        size_t part = digit_run(rest);
+        rest = skip(rest, part);
+        digits += part;
     }
-    return whole + part > 0 && whole <= 309 && is_exponent(text) &&
-           !exponent_overflows(text);
+    return digits > 0 && is_exponent(rest) && text.len <= FLOAT_MAX && is_finite(text);
 }
 
 bool
@@ -125,14 +123,15 @@ pw_number_index(struct pw_span line, uint64_t *index)
 {
     uint64_t value = 0;
     bool any = false;
+    bool negative = false;
     for (size_t i = 0; i < line.len && line.ptr[i] != '\0'; i++) {
+        negative = negative || line.ptr[i] == '-';
         if (!is_digit(line.ptr[i])) {
             continue;
         }
         any = true;
         value = value > UINT64_MAX / 20 ? UINT64_MAX / 2 : value * 10 + (line.ptr[i] - '0');
     }
-    bool negative = line.len > 0 && memchr(line.ptr, '-', line.len) != NULL;
     *index = any && (!negative || value == 0) ? value : UINT64_MAX;
     return is_natural(line) && value < UINT64_MAX / 20;
 }

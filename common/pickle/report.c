@@ -19,6 +19,17 @@ pw_report_tuple(const struct pw_report *report, struct pw_value value,
     return true;
 }
 
+bool
+pw_report_length(const struct pw_report *report, struct pw_value value, size_t *count)
+{
+    if (value.kind != PW_V_LIST) {
+        return false;
+    }
+    const struct object *object = &report->scan->objects.at[value.ref];
+    *count = object->count;
+    return (object->flags & OBJECT_LATE) == 0;
+}
+
 const struct pw_import *
 pw_report_origin(const struct pw_report *report, struct pw_value value)
 {

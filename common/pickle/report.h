@@ -52,8 +52,8 @@ struct pw_value {
 };
 
 enum pw_value_kind {
-    PW_V_UNKNOWN, /* what the machine cannot say: buffers, persistent ids, extension codes
-                   */
+    PW_V_UNKNOWN, /* what the machine cannot say: buffers, persistent ids, extension codes;
+                     `ref` is the door it came through, or 0 */
     PW_V_NONE,
     PW_V_BOOL,
     PW_V_INT,
@@ -120,6 +120,10 @@ enum { PW_REPORT_FINDS = 32 };
  * kept. */
 bool pw_report_tuple(const struct pw_report *report, struct pw_value value,
                      const struct pw_value **items, size_t *count);
+
+/* How many items a list has; false when it was filled after it went into another object, so
+ * that nobody knows how many it had then. */
+bool pw_report_length(const struct pw_report *report, struct pw_value value, size_t *count);
 
 /* The import that an INSTANCE came from; NULL when it is not known. */
 const struct pw_import *pw_report_origin(const struct pw_report *report,

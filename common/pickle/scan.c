@@ -23,13 +23,16 @@ pw_scan_free(struct pw_scan **scan)
 }
 
 /*
- * A GLOBAL or INST cut short: Lib/pickle.py takes what is left of the line, less its last
- * byte, and imports that before it notices the end.
+ * A line cut short: Lib/pickle.py takes what is left of it, less its last byte, and imports
+ * that, or asks persistent_load for it, before it notices the end.
  */
 static void
-import_truncated(struct pw_scan *m, struct pw_op *op)
+do_truncated(struct pw_scan *m, struct pw_op *op)
 {
-    if (pw_decode_rows[op->code].lines != 2 || !pw_decode_rows[op->code].known) {
+    if (op->code == PW_OP_PERSID) {
+        pw_machine_find(m, PW_R_PERSID_DENIED, op);
+    }
+    if (pw_decode_rows[op->code].lines != 2) {
         return;
     }
     struct pw_span *cut = op->line2.ptr != NULL ? &op->line2 : &op->line;
@@ -64,7 +67,7 @@ stop_undecoded(struct pw_scan *m, struct pw_op *op, enum pw_decoded why)
         return;
     case PW_DECODE_TRUNCATED:
         cut_straddles(m, op);
-        import_truncated(m, op);
+        do_truncated(m, op);
         pw_machine_find(m, PW_R_PICKLE_TRUNCATED, op);
         return;
     case PW_DECODE_OP:

@@ -86,8 +86,9 @@ pw_text_unicode(struct pw_span line, uint8_t *out, size_t *len)
     return true;
 }
 
-bool
-pw_text_unquote(struct pw_span line, struct pw_span *inner)
+/* The bytes between the quotes of a STRING line; false when they are not quoted. */
+static bool
+unquote(struct pw_span line, struct pw_span *inner)
 {
     if (line.len < 2 || line.ptr[0] != line.ptr[line.len - 1] ||
         (line.ptr[0] != '\'' && line.ptr[0] != '"')) {
@@ -139,7 +140,7 @@ bool
 pw_text_string(struct pw_span line, uint8_t *out, size_t *len)
 {
     struct pw_span text;
-    if (!pw_text_unquote(line, &text)) {
+    if (!unquote(line, &text)) {
         return false;
     }
     size_t written = 0;

@@ -25,7 +25,4 @@ bool pw_text_unicode_is_plain(struct pw_span line);
  */
 bool pw_text_string(struct pw_span line, uint8_t *out, size_t *len);
 
-/* The bytes between the quotes of a STRING line; false when they are not quoted. */
-bool pw_text_unquote(struct pw_span line, struct pw_span *inner);
-
 #endif

@@ -140,8 +140,7 @@ def complaint(report, way, answer):
         return "resolves what the report has not"
     if answer["finished"] and not found and answer["names"] not in (None, names(report)):
         return "the report foresees more than happens"
-    # Lib/pickle.py asks for what is left of a PERSID that is cut off.
-    if answer["asked"] and not found & {"persistent_id.denied", "pickle.truncated"}:
+    if answer["asked"] and "persistent_id.denied" not in found:
         return "persistent_load"
     if answer["buffers"] and "buffer.denied" not in found:
         return "buffers"
@@ -151,14 +150,8 @@ def complaint(report, way, answer):
 
 
 def closed(report):
-    """The findings of a stream that loads, less those that a policy may open a door for.
-
-    What the registry or a computed call gives is of an unknown class, so whatever is then done with
-    it is refused as well.
-    """
-    found = set(codes(report)) - set(DOORS)
-    return found - {"call.target", "target.unknown"} if set(codes(report)) & {"extension.denied", "call.computed"} \
-        else found
+    """The findings of a stream that loads, less those that a policy may open a door for."""
+    return set(codes(report)) - set(DOORS)
 
 
 def both_finish(answers):

@@ -9,7 +9,7 @@ behind commas. Of the keys that fit, the last one counts.
 
 import collections
 
-Row = collections.namedtuple("Row", "name stream kind imports finds does resolves value uses differs asked options")
+Row = collections.namedtuple("Row", "name stream kind imports finds does resolves value uses asked options")
 ROWS = []
 
 
@@ -19,7 +19,7 @@ def pairs(names):
 
 
 def row(name, stream, finds="", imports="", kind="pickle", does=None, resolves=None, value=None, uses=None,
-        differs=None, asked=True, **options):
+        asked=True, **options):
     """Add a row.
 
     finds     codes, in order
@@ -29,15 +29,14 @@ def row(name, stream, finds="", imports="", kind="pickle", does=None, resolves=N
               first of them)
     value     repr of what is loaded, or a table of it
     uses      what is done with the imports, as "0:call 1:ref"
-    differs   why the scanner says something else as yet; the row is what it should say
     asked     whether unpicklers are; only they that survive it
     options   of unpickle.py
     """
     value = {"all": value} if isinstance(value, str) else value or {}
     resolves = {key: pairs(names) for key, names in (resolves or {}).items()}
     assert all(name != old.name for old in ROWS), name
-    ROWS.append(Row(name, stream, kind, pairs(imports), finds.split(), does or {}, resolves, value, uses, differs,
-                    asked, options))
+    ROWS.append(Row(name, stream, kind, pairs(imports), finds.split(), does or {}, resolves, value, uses, asked,
+                    options))
 
 
 def broken(name, stream, finds, imports="", **more):

@@ -48,7 +48,7 @@ row("REDUCE of what a call made", o.GLOBAL("m", "C") + (o.EMPTY_TUPLE + o.REDUCE
     "m:C", uses="0:call")
 row("REDUCE of what a persistent id gave", o.PERSID("id") + o.EMPTY_TUPLE + o.REDUCE + o.STOP,
     "persistent_id.denied call.target", does={"loads": "fails"})
-row("REDUCE of what the registry gave", o.EXT1(1) + o.EMPTY_TUPLE + o.REDUCE + o.STOP, "extension.denied call.target",
+row("REDUCE of what the registry gave", o.EXT1(1) + o.EMPTY_TUPLE + o.REDUCE + o.STOP, "extension.denied extension.denied",
     resolves={"all": "ext.module:Name"})
 row("NEWOBJ with a list for arguments: C refuses", o.GLOBAL("m", "C") + o.EMPTY_LIST + o.NEWOBJ + o.STOP,
     "pickle.type", "m:C", does={"c": "fails"})
@@ -108,7 +108,7 @@ row("SETITEM of a buffer", o.NEXT_BUFFER + o.BININT1(0) + one + o.SETITEM + o.ST
     does={"all<3.8": "fails"}, value="bytearray(b'\\x01uffer')")
 row("APPEND to what a computed call gave",
     o.GLOBAL("m", "C") + (o.EMPTY_TUPLE + o.REDUCE) * 2 + one + o.APPEND + o.STOP,
-    "call.computed target.unknown", "m:C")
+    "call.computed call.computed", "m:C")
 
 # ---- errors do not undo
 

@@ -107,8 +107,10 @@ ARGUMENTS = {
 for opcode in pickletools.opcodes:
     if opcode.arg is not None and opcode.arg.name != "stringnl_noescape_pair":
         whole = o.OPCODES[opcode.name](ARGUMENTS[opcode.arg.name])
-        broken(f"{opcode.name} without the last byte of its argument", o.NONE + whole[:-1], "pickle.truncated")
-        broken(f"{opcode.name} without an argument", o.NONE + whole[:1], "pickle.truncated")
+        # Lib/pickle.py asks persistent_load for what is left.
+        finds = "persistent_id.denied pickle.truncated" if opcode.name == "PERSID" else "pickle.truncated"
+        broken(f"{opcode.name} without the last byte of its argument", o.NONE + whole[:-1], finds)
+        broken(f"{opcode.name} without an argument", o.NONE + whole[:1], finds)
 
 # ---- buffers
 
