@@ -35,6 +35,7 @@ static const struct {
     {"outside", PW_ATOM_KIND, BIT(UNKNOWN), 0},
     {"any", PW_ATOM_KIND, ~0u, 0},
     {"class", PW_ATOM_CLASS, 0, 0},
+    {"cells", PW_ATOM_CELLS, 0, 0},
     {"pickle", PW_ATOM_PICKLE, 0, 0},
     {"False", PW_ATOM_BOOL, 0, 0},
     {"True", PW_ATOM_BOOL, 0, 1},
@@ -292,7 +293,8 @@ pw_shape_parse(const char *text, size_t *at, struct pw_shape *out, struct pw_why
         return pw_fail(
             why, PW_E_CONFIG,
             "\"%.*s\" is no argument shape; write int str bytes bytearray float bool None "
-            "list tuple dict set frozenset outside class pickle any True False, 7, 0..7, "
+            "list cells tuple dict set frozenset outside class pickle any True False, 7, "
+            "0..7, "
             "'text', 'text'+int, b'bytes', (int,str), module:name or =module:name, with "
             "commas between",
             (int)strcspn(rest, ",|)"), rest);
@@ -495,10 +497,47 @@ is_made_by(const struct pw_atom *atom, const struct pw_report *report,
     return origin != NULL && import_is(origin, atom);
 }
 
+/* The product of a tuple of constant ints, none below zero. */
+static bool
+product_of(const struct pw_report *report, struct pw_value tuple, uint64_t *product)
+{
+    const struct pw_value *items;
+    size_t count;
+    if (!pw_report_tuple(report, tuple, &items, &count)) {
+        return false;
+    }
+    *product = 1;
+    for (size_t i = 0; i < count; i++) {
+        int64_t number;
+        if (items[i].kind != PW_V_INT || !constant_int(report, items[i], &number) ||
+            number < 0 || __builtin_mul_overflow(*product, (uint64_t)number, product)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The list at `index` has as many items as the nearest tuple before it says: the shape of
+ * an array and its cells. */
+static bool
+cells_fit(const struct pw_report *report, const struct pw_value *items, size_t index)
+{
+    size_t count;
+    uint64_t product;
+    size_t shape = index;
+    while (shape > 0 && items[shape].kind != PW_V_TUPLE) {
+        shape--;
+    }
+    return pw_report_length(report, items[index], &count) &&
+           product_of(report, items[shape], &product) && product == count;
+}
+
+/* Whether items[index] fits. */
 static bool
 atom_fits(const struct pw_atom *atom, const struct pw_judging *judging,
-          struct pw_value value)
+          const struct pw_value *items, size_t index)
 {
+    struct pw_value value = items[index];
     const struct pw_report *report = judging->report;
     switch (atom->type) {
     case PW_ATOM_KIND:
@@ -521,6 +560,8 @@ atom_fits(const struct pw_atom *atom, const struct pw_judging *judging,
         return is_class(judging, value);
     case PW_ATOM_TUPLE:
         return pw_shape_fits(&atom->items, judging, value);
+    case PW_ATOM_CELLS:
+        return cells_fit(report, items, index);
     case PW_ATOM_PICKLE:
         return pw_judge_pickle(judging, value);
     }
@@ -529,10 +570,10 @@ atom_fits(const struct pw_atom *atom, const struct pw_judging *judging,
 
 static bool
 arg_fits(const struct pw_shape_arg *arg, const struct pw_judging *judging,
-         struct pw_value value)
+         const struct pw_value *items, size_t index)
 {
     for (size_t i = 0; i < arg->count; i++) {
-        if (atom_fits(&arg->atoms[i], judging, value)) {
+        if (atom_fits(&arg->atoms[i], judging, items, index)) {
             return true;
         }
     }
@@ -555,7 +596,7 @@ pw_shape_fits(const struct pw_shape *shape, const struct pw_judging *judging,
     for (size_t i = 0; i < count; i++) {
         const struct pw_shape_arg *arg =
             &shape->arg[i < shape->count ? i : shape->count - 1];
-        if (!arg_fits(arg, judging, items[i])) {
+        if (!arg_fits(arg, judging, items, i)) {
             return false;
         }
     }
@@ -566,5 +607,6 @@ bool
 pw_shape_fits_state(const struct pw_shape *shape, const struct pw_judging *judging,
                     struct pw_value state)
 {
-    return shape->count == 1 && !shape->repeat && arg_fits(&shape->arg[0], judging, state);
+    return shape->count == 1 && !shape->repeat &&
+           arg_fits(&shape->arg[0], judging, &state, 0);
 }

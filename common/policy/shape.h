@@ -25,6 +25,7 @@ enum pw_atom_type {
     PW_ATOM_INSTANCE, /* an object made by calling mod:name */
     PW_ATOM_CLASS,    /* a global that the policy allows to be instantiated by NEWOBJ */
     PW_ATOM_TUPLE,    /* a tuple whose items fit `items` */
+    PW_ATOM_CELLS,    /* a list as long as the product of the tuple before it says */
     PW_ATOM_PICKLE,   /* constant bytes that are a pickle of this very policy */
 };
 

@@ -107,6 +107,16 @@ static const struct judge_case judge_cases[] = {
     {"the empty tuple", "m:f call(())", BYTES("cm\nf\n)\x85R."), ""},
     {"a tuple in a tuple", "m:f call(((0),None))", BYTES("cm\nf\nK\0\x85N\x86\x85R."), ""},
     {"a list for a tuple", "m:f call((0))", BYTES("cm\nf\n]K\0a\x85R."), "args.denied"},
+    {"cells", "m:f call((int*),cells)", BYTES("cm\nf\nK\2K\1\x86](NNe\x86R."), ""},
+    {"cells of a shape without sides", "m:f call((int*),cells)", BYTES("cm\nf\n)]Na\x86R."), ""},
+    {"no cells", "m:f call((int*),int,cells)", BYTES("cm\nf\nK\0\x85K\1]\x87R."), ""},
+    {"more cells than there are", "m:f call((int*),cells)", BYTES("cm\nf\nK\3\x85](NNe\x86R."), "args.denied"},
+    {"cells of an unknown shape", "m:f call((any*),cells)", BYTES("cm\nf\nN\x85]Na\x86R."), "args.denied"},
+    {"cells of a negative shape", "m:f call((int*),cells)", BYTES("cm\nf\nJ\xff\xff\xff\xffJ\xff\xff\xff\xff\x86]Na\x86R."), "args.denied"},
+    {"cells of no shape", "m:f call(cells)", BYTES("cm\nf\n]\x85R."), "args.denied"},
+    {"cells that are a tuple", "m:f call((int*),cells)", BYTES("cm\nf\nK\1\x85N\x85\x86R."), "args.denied"},
+    {"cells that come later", "m:f call((int*),cells)", BYTES("cm\nf\nK\1\x85]\x94\x86R0h\0Na."), "args.denied"},
+
     {"what came from outside", "m:f call(outside)", BYTES("cm\nf\n\x97\x85R."), "buffer.denied"},
     {"what did not", "m:f call(outside)", BYTES("cm\nf\nN\x85R."), "args.denied"},
 
