@@ -116,6 +116,9 @@ static uint64_t
 hash_float_text(struct pw_span line)
 {
     char text[FLOAT_TEXT + 1] = {0};
+    if (line.len == 0) {
+        return 0;
+    }
     memcpy(text, line.ptr, line.len < FLOAT_TEXT ? line.len : FLOAT_TEXT);
     return pw_hash_double(strtod(text, NULL));
 }

@@ -171,13 +171,6 @@ pw_machine_find(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op
 }
 
 bool
-pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
-{
-    pw_machine_find(m, reason, op);
-    return false;
-}
-
-bool
 pw_machine_value_text(const struct pw_scan *m, struct pw_value value, struct pw_span *text)
 {
     if (value.kind != PW_V_STR && value.kind != PW_V_BYTES && value.kind != PW_V_BYTESTR) {

@@ -32,11 +32,13 @@ enum {
     OBJECT_LATE = 128,     /* it was filled after it went into another object */
 };
 
+/*
+ * `link` of a tuple or frozenset: the first of its items; of a list, dict or set: the
+ * newest run of the containers in it (unfold.c); of an instance: the import it came from,
+ * or without OBJECT_ORIGIN the reason why nothing may be done to it (enum pw_reason).
+ */
 struct object {
-    uint32_t
-        link;       /* tuple, frozenset: first of its items; list, dict, set: newest run of
-                       the containers in it (unfold.c); instance: import it came from, or without
-                       OBJECT_ORIGIN       the reason that nothing may be done to it (enum pw_reason) */
+    uint32_t link;
     uint32_t count; /* items, pairs counted twice; instance: newest run */
     uint32_t size;  /* values that a walk over it meets, itself included */
     uint16_t depth; /* containers on the longest way down, itself included */
@@ -154,7 +156,12 @@ void pw_machine_find_name(struct pw_scan *m, enum pw_reason reason, const struct
                           struct pw_span mod, struct pw_span name);
 
 /* Record why the scan ends here; false, for `return pw_machine_stop(…)`. */
-bool pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op);
+static inline bool
+pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op)
+{
+    pw_machine_find(m, reason, op);
+    return false;
+}
 
 /* The text of a constant string value; see pw_report_text. */
 bool pw_machine_value_text(const struct pw_scan *m, struct pw_value value,
