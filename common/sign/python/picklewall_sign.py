@@ -1,0 +1,562 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sign and verify messages as picklewall does, in the programs on either side of it.
+
+    key = Key.load("/etc/picklewall/keys/prod.pwkey")
+    socket.send_multipart(Signer(key, "jobs").sign_tail([pickle.dumps(job)]))
+    frames = Verifier([key], "jobs").verify(socket.recv_multipart()).frames
+
+One file for Python 3.6 and later, the standard library, and PyNaCl for Ed25519 alone. The bytes are
+specified in common/sign/README.md of picklewall; README.md beside this file shows how to use it.
+"""
+
+import hashlib
+import hmac
+import os
+import pickle
+import re
+import stat
+import struct
+import threading
+import time
+from base64 import urlsafe_b64decode
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+try:
+    import nacl.bindings as _nacl
+    import nacl.exceptions as _nacl_exceptions
+except ImportError:
+    _nacl = None
+
+__all__ = [
+    "FORWARD", "BACK", "SUITES", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "SignatureError",
+    "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "WrongSuite", "WrongChannel", "BadSignature",
+    "trailer_at_end", "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
+]
+
+Frame = Union[bytes, bytearray, memoryview]  # or whatever else shows its bytes, as zmq.Frame does
+
+FORWARD = 0  # toward the consumer
+BACK = 1  # from the consumer back
+
+SUITES = {"hmac-sha256": 1, "ed25519": 2, "blake2b": 3}  # the names of key files, the numbers of the wire
+
+_MAGIC = b"PWS1"
+_HEAD = struct.Struct(">4sBBH8sQQQ")
+_TAG_BYTES = {1: 32, 2: 64, 3: 32}
+_SHORT, _LONG = 72, 104
+_FRAMES_MAX = 1024
+_CHANNEL_MAX = 255
+_FILE_MAX = 4096
+
+
+class SignatureError(Exception):
+    """A message that is refused. `code` is the word of picklewall's log for it."""
+
+    code = "sig.bad"
+    text = "the signature does not fit the message"
+
+    def __str__(self) -> str:
+        return "{}: {}".format(self.code, self.text)
+
+
+class MissingSignature(SignatureError):
+    """The message ends in no trailer."""
+
+    code = "sig.missing"
+    text = "no signature where one is required"
+
+
+class BadFormat(SignatureError):
+    """The trailer is malformed, or of a version that this module does not know."""
+
+    code = "sig.format"
+    text = "a trailer of a wrong length, flag or version"
+
+
+class BadFrames(SignatureError):
+    """The message has no frame, too many, or not as many as its trailer says."""
+
+    code = "sig.frames"
+    text = "the trailer counts other frames than there are"
+
+
+class UnknownKey(SignatureError):
+    """None of the verifier's keys has the id that the trailer names."""
+
+    code = "sig.unknown_key"
+    text = "signed with a key that is not among ours"
+
+
+class WrongSuite(SignatureError):
+    """The trailer names another algorithm than its key is for."""
+
+    code = "sig.wrong_suite"
+    text = "the trailer names another algorithm than its key"
+
+
+class WrongChannel(SignatureError):
+    """The key is not for this channel, or the message was signed for a sibling of it."""
+
+    code = "sig.channel"
+    text = "signed for another channel, or by a key that may not sign here"
+
+
+class BadSignature(SignatureError):
+    """The tag does not fit: another key, another channel, or a changed message."""
+
+
+class KeyFileError(ValueError):
+    """A key file that is not taken. The sentence names the file, the line and the remedy."""
+
+
+def _blake2b(data: bytes, key: bytes = b"", size: int = 32) -> bytes:
+    return hashlib.blake2b(data, key=key, digest_size=size).digest()
+
+
+# ---- keys ----------------------------------------------------------------------------------------
+
+_PATTERN_PIECE = re.compile(rb"\\(?P<plain>.)|(?P<wild>[*?])|\[(?P<not>[!^]?)(?P<set>[^][\\]+)\]|(?P<one>[^][*?\\]|\])")
+
+
+def _one_of(letters: bytes) -> bytes:
+    """The inside of a set, ranges and all, for `re`."""
+    parts = []
+    for match in re.finditer(rb"(.)-(.)|(.)", letters):
+        first, last, one = match.groups()
+        if first is not None and first > last:
+            raise ValueError
+        parts.append(re.escape(one) if first is None else re.escape(first) + b"-" + re.escape(last))
+    return b"".join(parts)
+
+
+def _compile_pattern(pattern: str) -> "Optional[re.Pattern]":
+    """What fnmatch(3) makes of a channel pattern; None takes every channel.
+
+    Raises ValueError for what shells disagree about: classes, an open bracket, a reversed range.
+    """
+    if not pattern:
+        return None
+    text, at, out = pattern.encode("ascii"), 0, b""
+    while at < len(text):
+        match = _PATTERN_PIECE.match(text, at)
+        if match is None:
+            raise ValueError
+        at = match.end()
+        if match.group("wild"):
+            out += b".*" if match.group("wild") == b"*" else b"."
+        elif match.group("set"):
+            out += (b"[^" if match.group("not") else b"[") + _one_of(match.group("set")) + b"]"
+        else:
+            out += re.escape(match.group("plain") or match.group("one"))
+    return re.compile(out, re.S)
+
+
+class Key:
+    """One key: a shared secret, an Ed25519 pair, or the public half of one.
+
+    `suite` is a name of SUITES, `name` what configurations call the key (`id:` in its file), `id` the
+    8 bytes that a trailer names it by, `channel` the pattern of the channels it is for (empty: any),
+    `can_sign` whether it may sign. Python can neither lock nor wipe memory: whoever can read this
+    process has its keys.
+    """
+
+    def __init__(self, suite: str, material: bytes, name: str = "key", role: str = "sign", channel: str = "",
+                 public: bool = False) -> None:
+        """`material` is 32 bytes: the secret, or for Ed25519 the seed, or with `public` the public key."""
+        if suite not in SUITES:
+            raise ValueError("no such suite; use ed25519, hmac-sha256 or blake2b")
+        if not re.match(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z", name):
+            raise ValueError("a key's name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with no dot")
+        if not re.match(r"[ -~]{0,255}\Z", channel):
+            raise ValueError("a channel pattern is at most 255 characters of printable ASCII")
+        if role not in ("sign", "verify"):
+            raise ValueError("role: write sign or verify")
+        if len(material) != 32 or not any(material):
+            raise ValueError("a key is 32 bytes, not all of them zero; make one with picklewall key new")
+        if public and (suite != "ed25519" or role == "sign"):
+            raise ValueError('a public key is for "suite: ed25519" with "role: verify"')
+        if suite == "ed25519" and role == "verify" and not public:
+            raise ValueError("a verifying ed25519 key holds no secret; export its public half with picklewall "
+                             "key public")
+        try:
+            self._pattern = _compile_pattern(channel)
+        except ValueError:
+            raise ValueError("a channel pattern has * ? [a-z] [!a-z] and no other wildcard here") from None
+        self.suite, self.name, self.channel = suite, name, channel
+        self.can_sign = role == "sign"
+        self._number = SUITES[suite]
+        self._secret = None if public else bytes(material)
+        self._public = self._find_public(bytes(material), public) if suite == "ed25519" else None
+        text = b"picklewall/keyid/v1\0" + bytes([self._number])
+        self.id = (_blake2b(text, self._secret or b"") if self._public is None else _blake2b(text + self._public))[:8]
+
+    def _find_public(self, material: bytes, public: bool) -> bytes:
+        if _nacl is None:
+            raise ImportError("Ed25519 needs PyNaCl: apt-get install python3-nacl, or pip install pynacl; "
+                              "hmac-sha256 and blake2b do without")
+        if not public:
+            half, self._secret = _nacl.crypto_sign_seed_keypair(material)
+            return half
+        if not _nacl.crypto_core_ed25519_is_valid_point(material):
+            raise ValueError("not the public key of any ed25519 key; export it again with picklewall key public")
+        return material
+
+    def __repr__(self) -> str:
+        return "<Key {} {} {}>".format(self.name, self.suite, self.id.hex())
+
+    def takes(self, channel: str) -> bool:
+        """Whether the key's pattern lets it sign for this channel."""
+        return self._pattern is None or self._pattern.fullmatch(channel.encode()) is not None
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Key":
+        """The key in the text of a file. Raises KeyFileError with the number of the line."""
+        return _parse(text)
+
+    @classmethod
+    def load(cls, path: Union[str, "os.PathLike[str]"]) -> "Key":
+        """Read a .pwkey file.
+
+        Raises OSError, and KeyFileError for a file that is broken, that others may write, or that
+        holds a secret which others may read. The rules are those of picklewall, but for the folders
+        above the file, which are not judged here.
+        """
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not hang us
+        with open(descriptor, "rb") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise KeyFileError("{}: not a file; put a key file there".format(path))
+            text = file.read(_FILE_MAX + 1)
+        if _others_may(info, stat.S_IWGRP | stat.S_IWOTH):
+            raise KeyFileError("{0}: others may write it; make a new key unless you trust it, and run chmod 600 {0}"
+                               .format(path))
+        try:
+            key = _parse(text)
+        except KeyFileError as error:
+            raise KeyFileError("{}:{}".format(path, error)) from None
+        if key._secret is not None and _others_may(info, _readers(info)):
+            raise KeyFileError("{0}: others may read it; run chmod 600 {0}".format(path))
+        return key
+
+
+def _others_may(info: os.stat_result, bits: int) -> bool:
+    return os.name == "posix" and info.st_mode & bits != 0
+
+
+def _readers(info: os.stat_result) -> int:
+    """The permissions that a secret must not have.
+
+    Kubernetes mounts a secret as root's, readable by a group of ours.
+    """
+    if info.st_uid == 0 and os.name == "posix" and info.st_gid in {os.getegid(), *os.getgroups()}:
+        return stat.S_IROTH
+    return stat.S_IRGRP | stat.S_IROTH
+
+
+_LINES = ("picklewall-key", "suite", "id", "role", "channel", "secret", "public")
+_Lines = Dict[str, Tuple[int, str]]  # by name: the number of the line, and its value
+
+
+def _complaint(lines: _Lines, name: str, sentence: str) -> KeyFileError:
+    return KeyFileError("{}: {}: {}".format(lines[name][0], name, sentence))
+
+
+def _read_lines(text: bytes) -> _Lines:
+    """No sentence quotes a line: a misspelt name may stand before a secret."""
+    lines = {}  # type: _Lines
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if not line.strip(b" ") or line.startswith(b"#"):
+            continue
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or name not in _LINES:
+            raise KeyFileError("{}: not a line of a key file; it knows {}, each with \": \" behind it"
+                               .format(number, ", ".join(_LINES)))
+        if not lines and name != "picklewall-key":
+            raise KeyFileError("{}: a key file begins with \"picklewall-key: 1\"".format(number))
+        if name in lines:
+            raise KeyFileError("{}: {}: was said on line {}; remove one".format(number, name, lines[name][0]))
+        lines[name] = number, value.strip(" ")
+    last = max(1, len(text.splitlines()))
+    for name in ("picklewall-key", "suite", "id", "role"):
+        if name not in lines:
+            raise KeyFileError("{}: the file ends without a line \"{}: \"".format(last, name))
+    if ("secret" in lines) == ("public" in lines):
+        raise KeyFileError("{}: a key file holds a secret or a public key, and never both; write one of them"
+                           .format(last))
+    return lines
+
+
+def _read_material(lines: _Lines, kind: str) -> bytes:
+    prefix, letter = {"secret": ("PWSK1", b"S"), "public": ("PWPK1", b"P")}[kind]
+    text = lines[kind][1]
+    if not re.match(prefix + r"[A-Za-z0-9_-]{48}\Z", text):
+        raise _complaint(lines, kind, "not {} and 48 letters of base64url; was it cut?".format(prefix))
+    material = urlsafe_b64decode(text[len(prefix):])
+    suite = bytes([SUITES[lines["suite"][1]]])
+    if _blake2b(b"picklewall/key-text/v1\0" + letter + suite + material[:32])[:4] != material[32:]:
+        raise _complaint(lines, kind, "its check letters do not fit; a letter or the suite was changed, copy the "
+                                      "file again")
+    return material[:32]
+
+
+def _parse(text: bytes) -> Key:
+    if len(text) > _FILE_MAX:
+        raise KeyFileError("1: a key file is at most {} bytes".format(_FILE_MAX))
+    lines = _read_lines(text)
+    if lines["picklewall-key"][1] != "1":
+        raise _complaint(lines, "picklewall-key", "this module reads version 1 and no other")
+    if lines["suite"][1] not in SUITES:
+        raise _complaint(lines, "suite", "no such suite; write ed25519, hmac-sha256 or blake2b")
+    kind = "secret" if "secret" in lines else "public"
+    material = _read_material(lines, kind)
+    channel = lines.get("channel", (0, ""))[1]
+    try:
+        return Key(lines["suite"][1], material, lines["id"][1], lines["role"][1], channel, kind == "public")
+    except ValueError as error:
+        raise KeyFileError("{}: {}".format(lines[kind][0], error)) from None
+
+
+def load_keys(folder: Union[str, "os.PathLike[str]"]) -> List[Key]:
+    """Every *.pwkey file of a folder but the hidden ones, by name of file."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".pwkey") and not name.startswith("."))
+    return [Key.load(os.path.join(folder, name)) for name in names]
+
+
+# ---- the trailer ---------------------------------------------------------------------------------
+
+def _views(frames: Iterable[Frame]) -> List[memoryview]:
+    return [memoryview(frame).cast("B") for frame in frames]
+
+
+def _channel_bytes(channel: str) -> bytes:
+    """The channel as it is signed; never sent."""
+    name = channel.encode()
+    if not 1 <= len(name) <= _CHANNEL_MAX or b"\0" in name:
+        raise ValueError("a signed channel has a name of 1 to {} bytes".format(_CHANNEL_MAX))
+    return struct.pack(">H", len(name)) + name
+
+
+class _ChannelKey:
+    """A key made ready for one channel and direction: a message starts from a copied hash state."""
+
+    def __init__(self, key: Key, channel: str, direction: int) -> None:
+        if direction not in (FORWARD, BACK):
+            raise ValueError("a direction is FORWARD or BACK")
+        name, way = _channel_bytes(channel), bytes([direction])
+        self.key = key
+        self._scope = name + way
+        context = b"picklewall/frame-signature/v1\0"
+        if key.suite == "ed25519":
+            self._start = hashlib.blake2b(context, digest_size=64)  # type: Any
+            return
+        derived = _blake2b(b"picklewall/kdf/v1\0" + bytes([key._number]) + way + name, key._secret or b"")
+        if key.suite == "blake2b":
+            self._start = hashlib.blake2b(context, key=derived, digest_size=32)
+        else:
+            self._start = hmac.new(derived, context, hashlib.sha256)
+
+    def _digest(self, head: bytes, frames: Sequence[memoryview]) -> bytes:
+        state = self._start.copy()
+        lengths = struct.pack(">{}Q".format(len(frames)), *[frame.nbytes for frame in frames])
+        state.update(head + self._scope + lengths)
+        for frame in frames:
+            state.update(frame)
+        return state.digest()
+
+    def sign(self, head: bytes, frames: Sequence[memoryview]) -> bytes:
+        digest = self._digest(head, frames)
+        if self.key._public is None:
+            return digest
+        return _nacl.crypto_sign(b"picklewall/ed25519/v1\0" + digest, self.key._secret)[:64]
+
+    def fits(self, head: bytes, frames: Sequence[memoryview], tag: bytes) -> bool:
+        digest = self._digest(head, frames)
+        if self.key._public is None:
+            return hmac.compare_digest(digest, tag)  # in constant time
+        try:
+            _nacl.crypto_sign_open(tag + b"picklewall/ed25519/v1\0" + digest, self.key._public)
+        except _nacl_exceptions.BadSignatureError:
+            return False
+        return True
+
+
+def trailer_at_end(frame: Frame) -> int:
+    """How many bytes at the end of a frame are a trailer: 72, 104, or 0 when there is none.
+
+    Both places can hold the magic. The far one may be payload, which a stranger may have written; the
+    near one lies in the time of a true long trailer and would mean the year 2153. So of two that fit
+    the near one is believed. A magic before an unknown suite is a trailer too, a malformed one.
+    """
+    view = memoryview(frame).cast("B")
+    magic, fits = {}, {}
+    for size in (_SHORT, _LONG):
+        start = bytes(view[-size:][:5]) if len(view) >= size else b""
+        magic[size] = start[:4] == _MAGIC
+        fits[size] = magic[size] and _TAG_BYTES.get(start[4]) == size - _HEAD.size
+    if fits[_SHORT] or (magic[_SHORT] and not fits[_LONG]):
+        return _SHORT
+    return _LONG if magic[_LONG] else 0
+
+
+class Signer:
+    """Signs what one sender sends on one channel. Threads may share it; forked processes may not."""
+
+    def __init__(self, key: Key, channel: str, direction: int = FORWARD, epoch: Optional[int] = None,
+                 seq: int = 1) -> None:
+        """`epoch` is when the sender started, in ms since 1970 (now); `seq` the number of the next message.
+
+        Epochs of a key must grow from start to start, and two senders must not share one: a receiver
+        takes what is behind for a replay. Raises ValueError when the key may not sign here.
+        """
+        if not key.can_sign:
+            raise ValueError("{}: this key only verifies; sign with a \"role: sign\" key".format(key.name))
+        if not key.takes(channel):
+            raise ValueError("{}: this key is for channels \"{}\", not for \"{}\"; use another key or change its "
+                             "channel: line".format(key.name, key.channel, channel))
+        self.key = key
+        self.channel = channel
+        self.epoch = int(time.time() * 1000) if epoch is None else epoch
+        self._seq = seq
+        self._ready = _ChannelKey(key, channel, direction)
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def sign(self, frames: Iterable[Frame], time_ns: Optional[int] = None) -> bytes:
+        """The trailer of these frames as the next message; 1 to 1024 of them."""
+        views = _views(frames)
+        if not 1 <= len(views) <= _FRAMES_MAX:
+            raise ValueError("a signed message has 1 to {} frames".format(_FRAMES_MAX))
+        if os.getpid() != self._process:
+            raise RuntimeError("this Signer was made before a fork; its numbers would be used twice, make a new one")
+        with self._lock:
+            seq, self._seq = self._seq, self._seq + 1
+        now = int(time.time() * 10**9) if time_ns is None else time_ns
+        head = _HEAD.pack(_MAGIC, self.key._number, 0, len(views), self.key.id, self.epoch, seq, now)
+        return head + self._ready.sign(head, views)
+
+    def sign_tail(self, frames: Sequence[Frame], carrier: int = -1) -> List[Frame]:
+        """The frames with the trailer behind frame `carrier`, as `envelope = "tail"` has it.
+
+        That is the last frame which the channel's frame rules call a pickle. Whoever unpickles it does
+        not look behind its end.
+        """
+        signed = list(frames)
+        trailer = self.sign(signed)
+        signed[carrier] = bytes(signed[carrier]) + trailer
+        return signed
+
+    def sign_frame(self, frames: Sequence[Frame]) -> List[Frame]:
+        """The frames and the trailer as one more, as `envelope = "frame"` has it."""
+        return [*frames, self.sign(frames)]
+
+
+class Verified(NamedTuple):
+    """A message that its signature fits: its frames without the trailer, and what was signed with them."""
+
+    frames: List[bytes]
+    key: Key
+    epoch: int
+    seq: int
+    time_ns: int
+
+
+class Verifier:
+    """Tells whether messages on one channel were signed with one of some keys.
+
+    It remembers nothing: a message that comes twice verifies twice. Compare `epoch` and `seq` where
+    that matters, or let a wall verify.
+    """
+
+    def __init__(self, keys: Iterable[Key], channel: str, direction: int = FORWARD,
+                 siblings: Iterable[str] = ()) -> None:
+        """`siblings` are other channels, asked only to tell "sig.channel" from "sig.bad"; eight at most."""
+        self.channel = channel
+        self._direction = direction
+        self._siblings = list(siblings)[:8]
+        self._ready = {}  # type: Dict[bytes, _ChannelKey]
+        names = set()  # type: set
+        for key in keys:
+            if key.id in self._ready or key.name in names:
+                raise ValueError("{}: this name or key is there already; keep one of them".format(key.name))
+            names.add(key.name)
+            self._ready[key.id] = _ChannelKey(key, channel, direction)
+
+    def check(self, frames: Iterable[Frame], trailer: Frame) -> Verified:
+        """Verify frames whose trailer travels apart. Raises a SignatureError."""
+        views, signature = _views(frames), bytes(trailer)
+        if not 1 <= len(views) <= _FRAMES_MAX:
+            raise BadFrames
+        if len(signature) not in (_SHORT, _LONG):
+            raise BadFormat
+        head, tag = signature[:_HEAD.size], signature[_HEAD.size:]
+        magic, suite, flags, count, key_id, epoch, seq, time_ns = _HEAD.unpack(head)
+        if magic != _MAGIC or flags != 0 or _TAG_BYTES.get(suite) != len(tag):
+            raise BadFormat
+        if count != len(views):
+            raise BadFrames
+        ready = self._ready.get(key_id)
+        if ready is None:
+            raise UnknownKey
+        if suite != ready.key._number:
+            raise WrongSuite
+        if not ready.key.takes(self.channel):
+            raise WrongChannel
+        if not ready.fits(head, views, tag):
+            raise self._why_not(ready.key, head, views, tag)
+        return Verified([bytes(view) for view in views], ready.key, epoch, seq, time_ns)
+
+    def _why_not(self, key: Key, head: bytes, views: Sequence[memoryview], tag: bytes) -> SignatureError:
+        """A true signature on the wrong channel is a wiring mistake or a replay, not a forgery."""
+        for sibling in self._siblings:
+            if _ChannelKey(key, sibling, self._direction).fits(head, views, tag):
+                return WrongChannel()
+        return BadSignature()
+
+    def verify(self, frames: Sequence[Frame], carrier: int = -1) -> Verified:
+        """Verify a message whose trailer stands behind frame `carrier`, as sign_tail puts it."""
+        views = _views(frames)
+        if not views:
+            raise BadFrames
+        size = trailer_at_end(views[carrier])
+        if size == 0:
+            raise MissingSignature
+        whole = views[carrier]
+        views[carrier] = whole[:len(whole) - size]
+        return self.check(views, whole[len(whole) - size:])
+
+    def verify_frame(self, frames: Sequence[Frame]) -> Verified:
+        """Verify a message whose last frame is the trailer, as sign_frame puts it."""
+        views = _views(frames)
+        if len(views) < 2 or trailer_at_end(views[-1]) != len(views[-1]):
+            raise MissingSignature
+        return self.check(views[:-1], views[-1])
+
+
+# ---- pyzmq ---------------------------------------------------------------------------------------
+# The socket does the work; this module never imports zmq.
+
+def send_multipart(socket: Any, frames: Sequence[Frame], signer: Signer, flags: int = 0) -> Any:
+    """Send frames, signed in the last one."""
+    return socket.send_multipart(signer.sign_tail(frames), flags)
+
+
+def recv_multipart(socket: Any, verifier: Verifier, flags: int = 0) -> List[bytes]:
+    """The frames of the next message, without their trailer. Raises a SignatureError."""
+    return verifier.verify(socket.recv_multipart(flags)).frames
+
+
+def send_pyobj(socket: Any, obj: Any, signer: Signer, flags: int = 0,
+               protocol: int = pickle.DEFAULT_PROTOCOL) -> Any:
+    """socket.send_pyobj, signed. A consumer that knows nothing of it takes it with recv_pyobj."""
+    return send_multipart(socket, [pickle.dumps(obj, protocol)], signer, flags)
+
+
+def recv_pyobj(socket: Any, verifier: Verifier, flags: int = 0, loads: Callable[[bytes], Any] = pickle.loads) -> Any:
+    """socket.recv_pyobj, which unpickles nothing but what a holder of the key has signed.
+
+    Raises a SignatureError; the message is gone then, and the next call takes the next one.
+    """
+    frames = recv_multipart(socket, verifier, flags)
+    if len(frames) != 1:
+        raise BadFrames
+    return loads(frames[0])
