@@ -147,6 +147,8 @@ pw_key_from(const struct pw_key_parts *parts, struct pw_why *why)
     }
     key->suite = parts->suite;
     key->role = parts->role;
+    key->status = PW_KEY_ACTIVE;
+    key->validity.until = PW_KEY_FOR_EVER;
     copy_text(key->name, parts->name);
     copy_text(key->channel, parts->channel);
     if (parts->is_public) {
@@ -193,7 +195,12 @@ pw_key_public(const struct pw_key *key)
         .is_public = true,
     };
     memcpy(parts.bytes, key->public_key, sizeof parts.bytes);
-    return pw_key_from(&parts, NULL);
+    struct pw_key *half = pw_key_from(&parts, NULL);
+    if (half != NULL) {
+        half->status = pw_key_status(key);
+        half->validity = key->validity;
+    }
+    return half;
 }
 
 void
@@ -217,6 +224,23 @@ pw_key_set_channel(struct pw_key *key, const char *pattern, struct pw_why *why)
                        PW_KEY_CHANNEL_MAX);
     }
     copy_text(key->channel, text);
+    return PW_E_OK;
+}
+
+void
+pw_key_set_status(struct pw_key *key, enum pw_key_status status)
+{
+    key->status = status;
+}
+
+enum pw_err
+pw_key_set_validity(struct pw_key *key, struct pw_key_validity validity, struct pw_why *why)
+{
+    if (validity.until <= validity.from) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "not_after: is not later than not_before; correct one of them");
+    }
+    key->validity = validity;
     return PW_E_OK;
 }
 
@@ -254,4 +278,45 @@ bool
 pw_key_takes(const struct pw_key *key, const char *channel)
 {
     return key->channel[0] == '\0' || fnmatch(key->channel, channel, 0) == 0;
+}
+
+enum pw_key_status
+pw_key_status(const struct pw_key *key)
+{
+    bool revoked = atomic_load_explicit(&key->revoked, memory_order_relaxed);
+    return revoked ? PW_KEY_REVOKED : key->status;
+}
+
+struct pw_key_validity
+pw_key_validity(const struct pw_key *key)
+{
+    return key->validity;
+}
+
+bool
+pw_key_is_bare(const struct pw_key *key)
+{
+    return key->bare;
+}
+
+void
+pw_key_revoke(struct pw_key *key)
+{
+    atomic_store_explicit(&key->revoked, true, memory_order_relaxed);
+}
+
+enum pw_reason
+pw_key_usable(const struct pw_key *key, uint64_t now_ns, bool for_signing)
+{
+    enum pw_key_status status = pw_key_status(key);
+    if (status == PW_KEY_REVOKED) {
+        return PW_R_SIG_REVOKED;
+    }
+    if (status < (for_signing ? PW_KEY_ACTIVE : PW_KEY_VERIFY_ONLY)) {
+        return PW_R_SIG_RETIRED;
+    }
+    if (now_ns < key->validity.from) {
+        return PW_R_SIG_NOT_YET;
+    }
+    return now_ns < key->validity.until ? PW_R_NONE : PW_R_SIG_KEY_EXPIRED;
 }

@@ -49,8 +49,8 @@ open_mounted(int dir, const char *name)
 }
 
 /* O_NONBLOCK: a FIFO in the folder must not hang the start. */
-static int
-open_key(const char *path, struct pw_why *why)
+int
+pw_key_open(const char *path, struct pw_why *why)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
@@ -70,7 +70,9 @@ open_key(const char *path, struct pw_why *why)
         (void)pw_fail(why, PW_E_PERM, "%s: a symbolic link; put the key file itself there",
                       path);
     } else if (fd < 0) {
-        (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(errno));
+        int reason = errno;
+        (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(reason));
+        errno = reason;
     }
     return fd;
 }
@@ -141,6 +143,31 @@ check_parents(const char *path, struct pw_why *why)
     return PW_E_OK;
 }
 
+enum pw_err
+pw_key_check_place(const char *path, const struct stat *info, struct pw_why *why)
+{
+    enum pw_err err = check_written(path, info, why);
+    return err == PW_E_OK ? check_parents(path, why) : err;
+}
+
+/* A bare key is called as its file, without the ending. */
+static struct pw_key *
+parse_bare(const char *path, struct pw_span text, struct pw_why *why)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char stem[NAME_MAX + 1];
+    snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(".hex")), name);
+    return pw_key_parse_hex(text, stem, why);
+}
+
+static bool
+ends_in_hex(const char *path)
+{
+    size_t len = strlen(path);
+    return len > 4 && strcmp(path + len - 4, ".hex") == 0;
+}
+
 static struct pw_key *
 read_key(int fd, const char *path, struct pw_why *why)
 {
@@ -154,7 +181,8 @@ read_key(int fd, const char *path, struct pw_why *why)
         return NULL;
     }
     struct pw_why inner = {0};
-    struct pw_key *key = pw_key_parse(pw_buf_span(&text), &inner);
+    struct pw_key *key = ends_in_hex(path) ? parse_bare(path, pw_buf_span(&text), &inner)
+                                           : pw_key_parse(pw_buf_span(&text), &inner);
     if (key == NULL) {
         (void)pw_fail(why, PW_E_FORMAT, "%s:%s", path, inner.text);
     }
@@ -164,7 +192,7 @@ read_key(int fd, const char *path, struct pw_why *why)
 struct pw_key *
 pw_key_load(const char *path, struct pw_why *why)
 {
-    PW_CLEANUP(pw_file_close) int fd = open_key(path, why);
+    PW_CLEANUP(pw_file_close) int fd = pw_key_open(path, why);
     struct stat info;
     if (fd < 0) {
         return NULL;
@@ -173,7 +201,7 @@ pw_key_load(const char *path, struct pw_why *why)
         (void)pw_fail(why, PW_E_IO, "%s: %s", path, strerror(errno));
         return NULL;
     }
-    if (check_written(path, &info, why) != PW_E_OK || check_parents(path, why) != PW_E_OK) {
+    if (pw_key_check_place(path, &info, why) != PW_E_OK) {
         return NULL;
     }
     PW_CLEANUP(pw_key_free) struct pw_key *key = read_key(fd, path, why);
@@ -228,4 +256,104 @@ pw_key_save(const struct pw_key *key, const char *dir, struct pw_why *why)
                    reason == EEXIST
                        ? "a key is never overwritten, choose another --id or folder"
                        : "make room there, or choose another folder");
+}
+
+/* Where a file is, and who shall own what takes its place. */
+struct place {
+    int dir; /* to be closed */
+    const char *name;
+    uid_t owner;
+    gid_t group;
+    mode_t mode;
+};
+
+static void
+close_place(struct place *place)
+{
+    pw_file_close(&place->dir);
+}
+
+static enum pw_err
+find_place(const char *path, mode_t mode, struct place *place, struct pw_why *why)
+{
+    char folder[PATH_MAX];
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    place->name = slash == NULL ? path : slash + 1;
+    int len = snprintf(folder, sizeof folder, "%.*s.", (int)(place->name - path), path);
+    if (len >= (int)sizeof folder) {
+        return pw_fail(why, PW_E_NO_INPUT, "%.200s...: the path is too long", path);
+    }
+    place->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (place->dir < 0 || fstat(place->dir, &info) != 0) {
+        return pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(errno));
+    }
+    *place = (struct place){place->dir, place->name, info.st_uid, info.st_gid, mode};
+    if (fstatat(place->dir, place->name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT && mode != 0
+                   ? PW_E_OK
+                   : pw_fail(why, PW_E_NO_INPUT, "%s: %s", path, strerror(errno));
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return pw_fail(why, PW_E_PERM,
+                       "%s: a link or no file at all; change it where it comes from", path);
+    }
+    *place = (struct place){place->dir, place->name, info.st_uid, info.st_gid,
+                            info.st_mode & 0777};
+    return PW_E_OK;
+}
+
+static enum pw_err
+write_draft(int fd, const struct place *place, struct pw_span text)
+{
+    enum pw_err err = pw_file_write_all(fd, text);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    /* Changed by root, a key stays its owner's; others may not give theirs away. */
+    (void)!fchown(fd, place->owner, place->group);
+    return fchmod(fd, place->mode) == 0 && fsync(fd) == 0 ? PW_E_OK : PW_E_IO;
+}
+
+enum pw_err
+pw_key_write(const char *path, struct pw_span text, mode_t mode, struct pw_why *why)
+{
+    PW_CLEANUP(close_place) struct place place = {.dir = -1};
+    enum pw_err err = find_place(path, mode, &place, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    /* Always the same name: what a crash left here is not left for ever. */
+    char draft[NAME_MAX + 1];
+    if (snprintf(draft, sizeof draft, ".%s.new", place.name) >= (int)sizeof draft) {
+        return pw_fail(why, PW_E_CREATE, "%.200s...: the name is too long", path);
+    }
+    unlinkat(place.dir, draft, 0);
+    PW_CLEANUP(pw_file_close)
+    int fd = openat(place.dir, draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return pw_fail(why, PW_E_CREATE, "%s: %s; its folder must be writable", path,
+                       strerror(errno));
+    }
+    err = write_draft(fd, &place, text);
+    if (err == PW_E_OK && renameat(place.dir, draft, place.dir, place.name) == 0) {
+        return fsync(place.dir) == 0
+                   ? PW_E_OK
+                   : pw_fail(why, PW_E_IO, "%s: written, but not safely on disk: %s", path,
+                             strerror(errno));
+    }
+    int reason = errno;
+    unlinkat(place.dir, draft, 0);
+    return pw_fail(why, PW_E_IO, "%s: %s; nothing was changed", path, strerror(reason));
+}
+
+enum pw_err
+pw_key_replace(const struct pw_key *key, const char *path, struct pw_why *why)
+{
+    PW_CLEANUP(wipe_buf) struct pw_buf text = {.limit = PW_KEY_FILE_MAX};
+    enum pw_err err = pw_key_format(key, &text);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s", path, pw_err_text(err));
+    }
+    return pw_key_write(path, pw_buf_span(&text), 0, why);
 }

@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "common/base/hex.h"
 #include "common/sign/key_body.h"
 #include "common/sign/scheme.h"
 
@@ -14,20 +15,48 @@ enum {
     MATERIAL = PW_KEY_BYTES + CHECK,
     MATERIAL_TEXT = 48, /* 36 bytes in base64 are 48 letters, nothing left over */
     TEXT_MAX = 1024,
+    TIME_LINE = 40,
 };
 
 static const char secret_prefix[] =
     "PWSK1"; /* what a scanner for leaked secrets looks for */
 static const char public_prefix[] = "PWPK1";
 
-enum line { VERSION, SUITE, ID, ROLE, CHANNEL, SECRET, PUBLIC, LINES };
+enum line {
+    VERSION,
+    SUITE,
+    ID,
+    ROLE,
+    CHANNEL,
+    STATUS,
+    NOT_BEFORE,
+    NOT_AFTER,
+    SECRET,
+    PUBLIC,
+    LINES
+};
 
 static const char *const line_names[LINES] = {
-    [VERSION] = "picklewall-key", [SUITE] = "suite",   [ID] = "id",         [ROLE] = "role",
-    [CHANNEL] = "channel",        [SECRET] = "secret", [PUBLIC] = "public",
+    [VERSION] = "picklewall-key",
+    [SUITE] = "suite",
+    [ID] = "id",
+    [ROLE] = "role",
+    [CHANNEL] = "channel",
+    [STATUS] = "status",
+    [NOT_BEFORE] = "not_before",
+    [NOT_AFTER] = "not_after",
+    [SECRET] = "secret",
+    [PUBLIC] = "public",
 };
 
 static const char *const roles[] = {[PW_ROLE_SIGN] = "sign", [PW_ROLE_VERIFY] = "verify"};
+
+static const char *const statuses[PW_KEY_STATUSES] = {
+    [PW_KEY_REVOKED] = "revoked",
+    [PW_KEY_RETIRED] = "retired",
+    [PW_KEY_VERIFY_ONLY] = "verify_only",
+    [PW_KEY_ACTIVE] = "active",
+};
 
 struct text {
     struct pw_span value[LINES];
@@ -89,7 +118,8 @@ read_line(struct text *text, struct pw_span line, struct pw_why *why)
         return pw_fail(
             why, PW_E_FORMAT,
             "%zu: not a line of a key file; it knows picklewall-key, suite, id, role, "
-            "channel, secret, public, each with \": \" behind it",
+            "channel, status, not_before, not_after, secret, public, each with \": \" "
+            "behind it",
             text->last);
     }
     if (which != VERSION && text->at[VERSION] == 0) {
@@ -191,6 +221,46 @@ read_words(const struct text *text, struct pw_key_parts *parts, struct pw_why *w
     return PW_E_OK;
 }
 
+/* What may be left out: a key without these lines is active, and for ever. */
+struct standing {
+    enum pw_key_status status;
+    struct pw_key_validity validity;
+};
+
+static enum pw_err
+read_time(const struct text *text, enum line which, uint64_t *ns, struct pw_why *why)
+{
+    if (text->at[which] == 0 || pw_key_time_parse(text->value[which], ns)) {
+        return PW_E_OK;
+    }
+    return pw_fail(why, PW_E_FORMAT,
+                   "%zu: %s: not a time between 1970 and 2553; write it as "
+                   "2027-01-31T12:00:00Z, in UTC",
+                   text->at[which], line_names[which]);
+}
+
+static enum pw_err
+read_standing(const struct text *text, struct standing *out, struct pw_why *why)
+{
+    *out = (struct standing){PW_KEY_ACTIVE, {0, PW_KEY_FOR_EVER}};
+    if (text->at[STATUS] != 0) {
+        out->status = pw_key_status_parse(text->value[STATUS]);
+    }
+    if (out->status == PW_KEY_STATUSES) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "%zu: status: write active, verify_only, retired or revoked",
+                       text->at[STATUS]);
+    }
+    enum pw_err err = read_time(text, NOT_BEFORE, &out->validity.from, why);
+    err = err == PW_E_OK ? read_time(text, NOT_AFTER, &out->validity.until, why) : err;
+    if (err == PW_E_OK && out->validity.until <= out->validity.from) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "%zu: not_after: is not later than not_before; correct one of them",
+                       text->at[NOT_AFTER]);
+    }
+    return err;
+}
+
 static bool
 decode(struct pw_span value, const char *prefix, uint8_t out[static MATERIAL])
 {
@@ -236,14 +306,18 @@ read_material(const struct text *text, struct pw_key_parts *parts, struct pw_why
 
 /* The sentence of pw_key_from, with the line it speaks of. */
 static struct pw_key *
-build(const struct text *text, const struct pw_key_parts *parts, struct pw_why *why)
+build(const struct text *text, const struct pw_key_parts *parts,
+      const struct standing *standing, struct pw_why *why)
 {
     struct pw_why inner = {0};
     struct pw_key *key = pw_key_from(parts, &inner);
     if (key == NULL) {
         (void)pw_fail(why, PW_E_FORMAT, "%zu: %.400s",
                       parts->is_public ? text->at[PUBLIC] : text->at[SECRET], inner.text);
+        return NULL;
     }
+    key->status = standing->status;
+    key->validity = standing->validity;
     return key;
 }
 
@@ -252,6 +326,7 @@ pw_key_parse(struct pw_span bytes, struct pw_why *why)
 {
     struct text text = {0};
     struct pw_key_parts parts = {0};
+    struct standing standing;
     struct pw_key *key = NULL;
     if (bytes.len > PW_KEY_FILE_MAX) {
         (void)pw_fail(why, PW_E_LIMIT, "1: a key file is at most %d bytes",
@@ -260,11 +335,63 @@ pw_key_parse(struct pw_span bytes, struct pw_why *why)
     }
     if (read_lines(&text, bytes, why) == PW_E_OK && require_lines(&text, why) == PW_E_OK &&
         read_words(&text, &parts, why) == PW_E_OK &&
+        read_standing(&text, &standing, why) == PW_E_OK &&
         read_material(&text, &parts, why) == PW_E_OK) {
-        key = build(&text, &parts, why);
+        key = build(&text, &parts, &standing, why);
     }
     sodium_memzero(&parts, sizeof parts);
     return key;
+}
+
+/* What openssl rand -hex 32, or an editor, leaves behind the digits. */
+static struct pw_span
+without_line_end(struct pw_span text)
+{
+    text.len -= text.len > 0 && text.ptr[text.len - 1] == '\n';
+    text.len -= text.len > 0 && text.ptr[text.len - 1] == '\r';
+    return text;
+}
+
+struct pw_key *
+pw_key_parse_hex(struct pw_span text, const char *name, struct pw_why *why)
+{
+    struct pw_key_parts parts = {
+        .suite = PW_SUITE_HMAC_SHA256,
+        .role = PW_ROLE_SIGN,
+        .name = pw_span_str(name),
+    };
+    struct pw_why inner = {0};
+    if (!pw_hex_decode(without_line_end(text), parts.bytes, sizeof parts.bytes)) {
+        sodium_memzero(&parts, sizeof parts);
+        (void)pw_fail(why, PW_E_FORMAT,
+                      "1: not 64 hexadecimal digits and a line end; write 32 random bytes "
+                      "there with openssl rand -hex 32");
+        return NULL;
+    }
+    struct pw_key *key = pw_key_from(&parts, &inner);
+    sodium_memzero(&parts, sizeof parts);
+    if (key == NULL) {
+        (void)pw_fail(why, PW_E_FORMAT, "1: %.400s", inner.text);
+        return NULL;
+    }
+    key->bare = true;
+    return key;
+}
+
+const char *
+pw_key_status_text(enum pw_key_status status)
+{
+    return status < PW_KEY_STATUSES ? statuses[status] : "";
+}
+
+enum pw_key_status
+pw_key_status_parse(struct pw_span text)
+{
+    size_t i = 0;
+    while (i < PW_KEY_STATUSES && !pw_span_equal(text, pw_span_str(statuses[i]))) {
+        i++;
+    }
+    return (enum pw_key_status)i;
 }
 
 /* `out` has room for MATERIAL_TEXT letters and a NUL. */
@@ -281,12 +408,30 @@ encode(const struct pw_key *key, char *out)
     sodium_memzero(material, sizeof material);
 }
 
+/* "not_after: …\n", or nothing where there is no bound. */
+static void
+write_time(const char *name, uint64_t ns, bool bound, char out[static TIME_LINE])
+{
+    char time[PW_KEY_TIME_TEXT];
+    out[0] = '\0';
+    if (bound) {
+        pw_key_time_format(ns, time);
+        snprintf(out, TIME_LINE, "%s: %s\n", name, time);
+    }
+}
+
 enum pw_err
 pw_key_format(const struct pw_key *key, struct pw_buf *out)
 {
     bool is_public = key->secret == NULL;
     char material[MATERIAL_TEXT + 1];
     char text[TEXT_MAX];
+    char from[TIME_LINE];
+    char until[TIME_LINE];
+    const struct pw_key_validity *validity = &key->validity;
+    write_time(line_names[NOT_BEFORE], validity->from, validity->from != 0, from);
+    write_time(line_names[NOT_AFTER], validity->until, validity->until != PW_KEY_FOR_EVER,
+               until);
     encode(key, material);
     int len = snprintf(text, sizeof text,
                        "# %s\n"
@@ -295,11 +440,14 @@ pw_key_format(const struct pw_key *key, struct pw_buf *out)
                        "id: %s\n"
                        "role: %s\n"
                        "channel:%s%s\n"
+                       "status: %s\n"
+                       "%s%s"
                        "%s: %s%s\n",
                        is_public ? "The public half: give it to whoever verifies."
                                  : "Whoever reads the secret can sign in this key's name.",
                        pw_suite_text(key->suite), key->name, roles[key->role],
                        key->channel[0] == '\0' ? "" : " ", key->channel,
+                       pw_key_status_text(pw_key_status(key)), from, until,
                        line_names[is_public ? PUBLIC : SECRET],
                        is_public ? public_prefix : secret_prefix, material);
     /* In one piece, so that the buffer never moves and leaves a copy of the secret behind.

@@ -3,37 +3,63 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+
+enum { LOCK_WAIT_MS = 2000, LOCK_PAUSE_US = 5000 };
 
 struct pw_keyring {
     struct pw_key **keys;
     size_t count;
     size_t cap;
+    uint64_t list_version;
+    atomic_size_t shares;
 };
 
 struct pw_keyring *
 pw_keyring_new(void)
 {
-    return calloc(1, sizeof(struct pw_keyring));
+    struct pw_keyring *ring = calloc(1, sizeof *ring);
+    if (ring != NULL) {
+        atomic_init(&ring->shares, 1);
+    }
+    return ring;
+}
+
+struct pw_keyring *
+pw_keyring_share(struct pw_keyring *ring)
+{
+    atomic_fetch_add(&ring->shares, 1);
+    return ring;
+}
+
+static void
+destroy(struct pw_keyring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++) {
+        pw_key_free(&ring->keys[i]);
+    }
+    free(ring->keys);
+    free(ring);
 }
 
 void
 pw_keyring_free(struct pw_keyring **ring)
 {
-    if (*ring == NULL) {
-        return;
+    if (*ring != NULL && atomic_fetch_sub(&(*ring)->shares, 1) == 1) {
+        destroy(*ring);
     }
-    for (size_t i = 0; i < (*ring)->count; i++) {
-        pw_key_free(&(*ring)->keys[i]);
-    }
-    free((*ring)->keys);
-    free(*ring);
     *ring = NULL;
 }
-
 static enum pw_err
 grow(struct pw_keyring *ring)
 {
@@ -67,11 +93,24 @@ pw_keyring_add(struct pw_keyring *ring, struct pw_key **key)
 }
 
 /* As a shell's *.pwkey: editors leave hidden files of their own beside a key. */
+enum pw_key_file
+pw_key_file_kind(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    if (strcmp(name, PW_REVOKED_FILE) == 0) {
+        return PW_KEY_FILE_REVOKED;
+    }
+    if (name[0] == '.' || dot == NULL) {
+        return PW_KEY_FILE_NONE;
+    }
+    return strcmp(dot, ".pwkey") == 0 || strcmp(dot, ".hex") == 0 ? PW_KEY_FILE_KEY
+                                                                  : PW_KEY_FILE_NONE;
+}
+
 static int
 is_key_file(const struct dirent *entry)
 {
-    const char *dot = strrchr(entry->d_name, '.');
-    return entry->d_name[0] != '.' && dot != NULL && strcmp(dot, ".pwkey") == 0;
+    return pw_key_file_kind(entry->d_name) == PW_KEY_FILE_KEY;
 }
 
 static int
@@ -106,6 +145,70 @@ add_file(struct pw_keyring *ring, const char *dir, const char *file, struct pw_w
     return PW_E_OK;
 }
 
+static enum pw_err
+add_files(struct pw_keyring *ring, const char *dir, struct pw_why *why)
+{
+    struct dirent **files = NULL;
+    int count = scandir(dir, &files, is_key_file, by_bytes);
+    if (count < 0) {
+        return pw_fail(why, PW_E_NO_INPUT, "%s: %s; name the folder of the *.pwkey files",
+                       dir, strerror(errno));
+    }
+    enum pw_err err = PW_E_OK;
+    for (int i = 0; i < count; i++) {
+        err = err == PW_E_OK ? add_file(ring, dir, files[i]->d_name, why) : err;
+        free(files[i]);
+    }
+    free(files);
+    return err;
+}
+
+static enum pw_err
+apply_list(struct pw_keyring *ring, const char *dir, struct pw_why *why)
+{
+    PW_CLEANUP(pw_revoked_free) struct pw_revoked list = {0};
+    enum pw_err err = pw_revoked_load(dir, &list, why);
+    if (err == PW_E_OK) {
+        ring->list_version = list.version;
+        pw_keyring_revoke(ring, &list);
+    }
+    return err;
+}
+
+/* Whether the lock was had within LOCK_WAIT_MS; errno says why not. */
+static bool
+lock_folder(int fd, int how)
+{
+    uint64_t end = pw_clock_steady() + (uint64_t)LOCK_WAIT_MS * 1000000;
+    while (flock(fd, how | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK || pw_clock_steady() > end) {
+            return false;
+        }
+        usleep(LOCK_PAUSE_US);
+    }
+    return true;
+}
+
+int
+pw_keyring_lock(const char *dir, struct pw_why *why)
+{
+    PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s; name the key folder", dir,
+                      strerror(errno));
+        return -1;
+    }
+    if (!lock_folder(fd, LOCK_EX)) {
+        (void)pw_fail(why, PW_E_BUSY, "%s: %s; try again", dir,
+                      errno == EWOULDBLOCK ? "another command is changing this folder"
+                                           : strerror(errno));
+        return -1;
+    }
+    int locked = fd;
+    fd = -1;
+    return locked;
+}
+
 struct pw_keyring *
 pw_keyring_load(const char *dir, struct pw_why *why)
 {
@@ -114,25 +217,37 @@ pw_keyring_load(const char *dir, struct pw_why *why)
         (void)pw_fail(why, PW_E_NOMEM, "%s: out of memory", dir);
         return NULL;
     }
-    struct dirent **files = NULL;
-    int count = scandir(dir, &files, is_key_file, by_bytes);
-    if (count < 0) {
-        (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s; name the folder of the *.pwkey files",
-                      dir, strerror(errno));
+    PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && !lock_folder(fd, LOCK_SH) && errno == EWOULDBLOCK) {
+        (void)pw_fail(why, PW_E_BUSY, "%s: another command is changing this folder", dir);
         return NULL;
     }
-    enum pw_err err = PW_E_OK;
-    for (int i = 0; i < count; i++) {
-        err = err == PW_E_OK ? add_file(ring, dir, files[i]->d_name, why) : err;
-        free(files[i]);
-    }
-    free(files);
-    if (err != PW_E_OK) {
+    /* A file system without locks has no commands that take one, so reading on is right. */
+    if (add_files(ring, dir, why) != PW_E_OK || apply_list(ring, dir, why) != PW_E_OK) {
         return NULL;
     }
     struct pw_keyring *loaded = ring;
     ring = NULL;
     return loaded;
+}
+
+size_t
+pw_keyring_revoke(struct pw_keyring *ring, const struct pw_revoked *list)
+{
+    size_t revoked = 0;
+    for (size_t i = 0; i < ring->count; i++) {
+        if (pw_revoked_has(list, pw_key_id(ring->keys[i]))) {
+            revoked += pw_key_status(ring->keys[i]) != PW_KEY_REVOKED;
+            pw_key_revoke(ring->keys[i]);
+        }
+    }
+    return revoked;
+}
+
+uint64_t
+pw_keyring_list_version(const struct pw_keyring *ring)
+{
+    return ring->list_version;
 }
 
 size_t

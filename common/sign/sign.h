@@ -46,15 +46,27 @@ enum pw_direction { PW_DIR_FORWARD = 0, PW_DIR_BACK = 1 };
 struct pw_signer;
 
 /*
- * A signer for `channel` with the key named `key_name` (its `id:`). `epoch` is the sender's
- * start in ms since 1970. NULL with a sentence in `why` when the key is unknown, cannot
- * sign, or is not for this channel, or the name is empty or longer than
- * PW_SIGN_CHANNEL_MAX.
+ * A signer for `channel` with the key that `key_name` stands for: its `id:`, or a pattern
+ * (pw_keyring_signer). `epoch` is the sender's start in ms since 1970. NULL with a sentence
+ * in `why` when there is no such key, it cannot sign, not here or not at that time, or the
+ * channel's name is empty or longer than PW_SIGN_CHANNEL_MAX.
  */
 struct pw_signer *pw_signer_new(const struct pw_keyring *ring, const char *key_name,
                                 const char *channel, enum pw_direction dir, uint64_t epoch,
                                 struct pw_why *why);
 void pw_signer_free(struct pw_signer **signer);
+
+/*
+ * Count on where `before` stopped (its epoch, its seq), if it has the same key; with
+ * another key the signer begins its own epoch with 1.
+ */
+void pw_signer_continue(struct pw_signer *signer, const struct pw_signer *before);
+
+/* Why nothing may be signed at `now_ns` any more (pw_key_usable); PW_R_NONE when it may. */
+enum pw_reason pw_signer_usable(const struct pw_signer *signer, uint64_t now_ns);
+
+/* The key that signs; the ring's. */
+const struct pw_key *pw_signer_key(const struct pw_signer *signer);
 
 /* Bytes of the trailer this signer makes. */
 size_t pw_signer_trailer_size(const struct pw_signer *signer);
@@ -81,6 +93,10 @@ struct pw_verifier *pw_verifier_new(const struct pw_keyring *ring, const char *c
                                     enum pw_direction dir, const char *const *siblings,
                                     size_t sibling_count);
 void pw_verifier_free(struct pw_verifier **verifier);
+
+/* The wall clock's time, by which keys are valid or not; at first that of pw_verifier_new.
+ */
+void pw_verifier_set_now(struct pw_verifier *verifier, uint64_t now_ns);
 
 /*
  * How many bytes at the end of `frame` are a trailer: 72 or 104 where the magic stands that

@@ -3,6 +3,8 @@
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
 
+static const uint64_t ns_per_ms = 1000000;
+
 /* All of it in sodium_malloc memory: the hash states give the channel's key away. */
 struct pw_signer {
     struct pw_channel_key ready;
@@ -13,28 +15,15 @@ struct pw_signer {
 
 static const struct pw_key *
 find_key(const struct pw_keyring *ring, const char *name, const char *channel,
-         struct pw_why *why)
+         uint64_t epoch, struct pw_why *why)
 {
-    const struct pw_key *key = pw_keyring_find(ring, name);
-    if (key == NULL) {
-        (void)pw_fail(
-            why, PW_E_CONFIG,
-            "%.64s: no key of this name in the key folder; picklewall key list shows "
-            "what is there",
-            name);
-        return NULL;
-    }
-    if (pw_key_role(key) != PW_ROLE_SIGN) {
+    const struct pw_key *key =
+        pw_keyring_signer(ring, name, channel, epoch * ns_per_ms, why);
+    if (key != NULL && pw_key_is_bare(key)) {
         (void)pw_fail(why, PW_E_CONFIG,
-                      "%s: this key only verifies; sign with a \"role: sign\" key", name);
-        return NULL;
-    }
-    if (!pw_key_takes(key, channel)) {
-        (void)pw_fail(
-            why, PW_E_CONFIG,
-            "%s: this key is for channels \"%s\", not for \"%.64s\"; use another key or "
-            "change its channel: line",
-            name, pw_key_channel(key), channel);
+                      "%s: this key is for the envelopes of other programs; make one with "
+                      "picklewall key new",
+                      pw_key_name(key));
         return NULL;
     }
     return key;
@@ -50,7 +39,7 @@ pw_signer_new(const struct pw_keyring *ring, const char *key_name, const char *c
                       PW_SIGN_CHANNEL_MAX);
         return NULL;
     }
-    const struct pw_key *key = find_key(ring, key_name, channel, why);
+    const struct pw_key *key = find_key(ring, key_name, channel, epoch, why);
     if (key == NULL) {
         return NULL;
     }
@@ -73,6 +62,28 @@ pw_signer_free(struct pw_signer **signer)
 {
     sodium_free(*signer);
     *signer = NULL;
+}
+
+void
+pw_signer_continue(struct pw_signer *signer, const struct pw_signer *before)
+{
+    if (memcmp(signer->trailer.key_id, before->trailer.key_id,
+               sizeof signer->trailer.key_id) == 0) {
+        signer->trailer.epoch = before->trailer.epoch;
+        signer->trailer.seq = before->trailer.seq;
+    }
+}
+
+enum pw_reason
+pw_signer_usable(const struct pw_signer *signer, uint64_t now_ns)
+{
+    return pw_key_usable(signer->ready.key, now_ns, true);
+}
+
+const struct pw_key *
+pw_signer_key(const struct pw_signer *signer)
+{
+    return signer->ready.key;
 }
 
 size_t

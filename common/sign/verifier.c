@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/base/clock.h"
 #include "common/sign/channel_key.h"
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
@@ -17,6 +18,7 @@ struct pw_verifier {
     struct pw_scope scope;
     const char *const *siblings;
     size_t sibling_count;
+    uint64_t now_ns;
     size_t count;
     struct known_key keys[];
 };
@@ -39,11 +41,15 @@ pw_verifier_new(const struct pw_keyring *ring, const char *channel, enum pw_dire
     verifier->scope = scope;
     verifier->siblings = siblings;
     verifier->sibling_count = sibling_count < SIBLINGS_MAX ? sibling_count : SIBLINGS_MAX;
-    verifier->count = count;
+    verifier->now_ns = pw_clock_wall();
     for (size_t i = 0; i < count; i++) {
         const struct pw_key *key = pw_keyring_at(ring, i);
-        pw_channel_key_fill(&verifier->keys[i].ready, key, &verifier->scope);
-        verifier->keys[i].takes = pw_key_takes(key, channel);
+        if (pw_key_is_bare(key)) {
+            continue; /* other programs have it, and it says nothing of channels */
+        }
+        struct known_key *known = &verifier->keys[verifier->count++];
+        pw_channel_key_fill(&known->ready, key, &verifier->scope);
+        known->takes = pw_key_takes(key, channel);
     }
     return verifier;
 }
@@ -53,6 +59,12 @@ pw_verifier_free(struct pw_verifier **verifier)
 {
     sodium_free(*verifier);
     *verifier = NULL;
+}
+
+void
+pw_verifier_set_now(struct pw_verifier *verifier, uint64_t now_ns)
+{
+    verifier->now_ns = now_ns;
 }
 
 static const struct known_key *
@@ -114,6 +126,10 @@ examine(struct pw_verifier *verifier, const struct pw_trailer *trailer, bool wel
         return PW_R_SIG_UNKNOWN_KEY;
     }
     const struct pw_key *key = known->ready.key;
+    enum pw_reason unusable = pw_key_usable(key, verifier->now_ns, false);
+    if (unusable != PW_R_NONE) {
+        return unusable;
+    }
     if (trailer->suite != (uint8_t)pw_key_suite(key)) {
         return PW_R_SIG_WRONG_SUITE;
     }
