@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/sign/guard.h"
+
 /* Fail with the place of a setting before the sentence. */
 static enum pw_err refuse(const struct pw_settings *settings, const char *path,
                           struct pw_why *why, const char *format, ...) PW_PRINTF(4, 5);
@@ -169,6 +171,23 @@ check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct 
     return err;
 }
 
+static enum pw_err
+check_replay(const struct pw_settings *settings, struct pw_why *why)
+{
+    for (size_t i = 0; i < settings->channel_count; i++) {
+        const struct pw_channel *channel = &settings->channels[i];
+        char setting[PW_PLACE_MAX];
+        struct pw_why inner = {0};
+        if (channel->verify == PW_SET_VERIFY_OFF || !channel->replay ||
+            pw_guard_check(settings->state, channel->name, &inner) == PW_E_OK) {
+            continue;
+        }
+        snprintf(setting, sizeof setting, "channel.%s.replay", channel->name);
+        return refuse(settings, setting, why, "%s", inner.text);
+    }
+    return PW_E_OK;
+}
+
 enum pw_err
 pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
                   struct pw_why *why)
@@ -177,6 +196,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
     enum pw_err err = check_folder(settings, "state", settings->state, why);
     err = err == PW_E_OK ? check_audit(settings, why) : err;
     err = err == PW_E_OK ? check_keys(settings, &keys, why) : err;
+    err = err == PW_E_OK ? check_replay(settings, why) : err;
     if (err == PW_E_OK && ring != NULL) {
         *ring = keys;
         keys = NULL;

@@ -41,6 +41,7 @@ struct lane {
     const struct pw_channel *channel;
     zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
     struct pw_verifier *verifier;
+    struct pw_guard *guard;
     struct pw_signer *signer;
     struct pw_pipeline *pipe;
     struct pw_port *port; /* the relay's once it runs */
@@ -99,6 +100,23 @@ fail_at(const struct daemon *self, const struct lane *lane, const char *key,
     return pw_fail(why, err, "%s: %s", place, plain.text);
 }
 
+/* It outlives the keys, which may be loaded anew: what was accepted stays accepted. */
+static enum pw_err
+open_guard(struct daemon *self, struct lane *lane, struct pw_why *why)
+{
+    const struct pw_channel *channel = lane->channel;
+    lane->guard = pw_guard_open(
+        &(struct pw_guard_options){
+            .state = self->settings->state,
+            .channel = channel->name,
+            .max_age_ns = (uint64_t)channel->max_age_ms * ns_per_ms,
+            .max_future_ns = (uint64_t)channel->max_future_ms * ns_per_ms,
+            .replay = channel->replay,
+        },
+        why);
+    return lane->guard != NULL ? PW_E_OK : fail_at(self, lane, "replay", PW_E_CREATE, why);
+}
+
 static enum pw_err
 open_signatures(struct daemon *self, struct lane *lane, struct pw_why *why)
 {
@@ -109,6 +127,10 @@ open_signatures(struct daemon *self, struct lane *lane, struct pw_why *why)
         if (lane->verifier == NULL) {
             pw_fail(why, PW_E_NOMEM, "out of memory");
             return fail_at(self, lane, "verify", PW_E_NOMEM, why);
+        }
+        enum pw_err err = open_guard(self, lane, why);
+        if (err != PW_E_OK) {
+            return err;
         }
     }
     if (channel->sign != NULL) {
@@ -141,6 +163,7 @@ open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
         .strip = channel->strip,
         .max_frames = channel->max_frames,
         .verifier = lane->verifier,
+        .guard = lane->guard,
         .signer = lane->signer,
     });
     if (lane->pipe == NULL) {
@@ -249,6 +272,7 @@ close_lane(struct lane *lane)
     pw_relay_free(&lane->relay);
     pw_pipeline_free(&lane->pipe);
     pw_verifier_free(&lane->verifier);
+    pw_guard_close(&lane->guard);
     pw_signer_free(&lane->signer);
     free(lane->inputs);
     free(lane->outputs);

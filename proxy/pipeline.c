@@ -163,8 +163,22 @@ detach_trailer(struct passage *passage, size_t carrier, size_t len)
     return trailer;
 }
 
+/* What has a true signature may still be old, or have been here before. */
 static void
-verify(struct passage *passage)
+admit(struct passage *passage, uint64_t now_ns)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    struct pw_sig_result *sig = &passage->out->sig;
+    if (sig->state == PW_SIG_OK && options->guard != NULL) {
+        enum pw_reason reason = pw_guard_admit(options->guard, now_ns, sig);
+        if (reason != PW_R_NONE) {
+            refuse(passage, reason);
+        }
+    }
+}
+
+static void
+verify(struct passage *passage, uint64_t now_ns)
 {
     const struct pw_pipeline_options *options = &passage->pipe->options;
     struct pw_sig_result *sig = &passage->out->sig;
@@ -184,6 +198,7 @@ verify(struct passage *passage)
         passage->frame = carrier;
         refuse(passage, sig->reason);
     }
+    admit(passage, now_ns);
 }
 
 /* The trailer of this wall, over the frames as they leave. */
@@ -314,14 +329,14 @@ examine_frame(struct passage *passage)
 }
 
 static void
-examine(struct passage *passage)
+examine(struct passage *passage, uint64_t now_ns)
 {
     if (passage->count > passage->pipe->options.max_frames) {
         refuse(passage, PW_R_LIMIT_FRAMES);
         return;
     }
     if (passage->pipe->options.verify != PW_VERIFY_OFF) {
-        verify(passage);
+        verify(passage, now_ns);
     }
     if (passage->count < pw_frame_rules_least(passage->pipe->options.rules)) {
         passage->frame = passage->count;
@@ -350,7 +365,7 @@ pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t
         out->bytes += frames[i].len;
     }
     struct passage passage = {.pipe = pipe, .frames = frames, .count = count, .out = out};
-    examine(&passage);
+    examine(&passage, now_ns);
     bool forwards = out->reason == PW_R_NONE || pipe->options.on_violation == PW_PASS;
     if (!pipe->options.strip && pipe->options.signer == NULL) {
         keep_trailer(out);

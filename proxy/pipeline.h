@@ -14,6 +14,7 @@
 #include "common/policy/frame_rules.h"
 #include "common/policy/policy.h"
 #include "common/policy/verdict.h"
+#include "common/sign/guard.h"
 #include "common/sign/sign.h"
 
 enum pw_verify { PW_VERIFY_OFF, PW_VERIFY_OPTIONAL, PW_VERIFY_REQUIRED };
@@ -29,6 +30,7 @@ struct pw_pipeline_options {
     bool strip; /* take a verified trailer off */
     size_t max_frames;
     struct pw_verifier *verifier; /* NULL when verify is off */
+    struct pw_guard *guard;       /* NULL: whatever verifies is taken, however old */
     struct pw_signer *signer;     /* NULL when nothing is signed */
 };
 

@@ -43,7 +43,10 @@ struct pw_channel {
     struct pw_side out;
     const struct pw_policy *policy;
     enum pw_verdict on_violation;
-    int verify;   /* enum pw_verify_setting */
+    int verify;  /* enum pw_verify_setting */
+    bool replay; /* remember what was accepted */
+    int max_age_ms;
+    int max_future_ms;
     int envelope; /* enum pw_envelope_setting */
     bool strip;
     char *sign; /* id of the signing key; NULL: do not sign */
