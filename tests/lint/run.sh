@@ -54,6 +54,7 @@ manual() { ours -name '*.[1-8]' | xargs -r mandoc -T lint -W warning; }
 check "floors: includes respect the stair" tests/lint/floors.py
 check "house: licences, banned calls, lengths, reasons" tests/lint/house.py
 check "headers: each compiles alone" tests/lint/headers.py
+check "constant time: no tag is compared in haste" tests/lint/constant_time.py
 check "rules: the lint refuses what it should" \
     /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/lint/test_lint.py
 check "clang-format" format

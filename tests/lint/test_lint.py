@@ -2,6 +2,7 @@
 """The lint itself: each rule refuses what it is there to refuse."""
 import pytest
 
+import constant_time
 import floors
 import house
 
@@ -73,3 +74,26 @@ def test_reasons_and_the_readme_agree(rows, manual, wrong):
     problems = list(house.reasons(rows, manual))
     assert (wrong is None) == (problems == [])
     assert wrong is None or wrong in problems[0]
+
+
+@pytest.mark.parametrize("body, wrong", [
+    ("return sodium_memcmp(a, tag, 32) == 0;", None),
+    ("return crypto_sign_verify_detached(tag, a, n, key) == 0;", None),
+    ("return memcmp(a, tag, 32) == 0;", "ends early"),
+    ("return sodium_memcmp(a, tag, 32) == 0 && strcmp(b, c) == 0;", "ends early"),
+    ("return pw_span_equal(a, tag);", "ends early"),
+    ("return a[0] == tag[0]; /* memcmp(a, tag, 32) */", "in constant time"),
+])
+def test_a_tag_compared_in_haste_is_named(body, wrong):
+    text = f"static bool\nfits(int a)\n{{\n    {body}\n}}\n"
+    problems = list(constant_time.violations("common/sign/a.c", text, {}))
+    assert (wrong is None) == (problems == [])
+    assert wrong is None or wrong in problems[0]
+
+
+def test_what_is_listed_may_be_compared_and_must_be_there():
+    text = "static bool\nis_name(int a)\n{\n    return memcmp(a, b, 8) == 0;\n}\n"
+    public = {"a.c:is_name": "a name"}
+    assert not list(constant_time.violations("common/sign/a.c", text, public))
+    assert not list(constant_time.stale({"a.c": text}, public))
+    assert "is_name compares nothing any more" in next(constant_time.stale({"a.c": ""}, public))

@@ -9,6 +9,8 @@ One file for Python 3.6 and later, the standard library, and PyNaCl for Ed25519 
 specified in common/sign/README.md of picklewall; README.md beside this file shows how to use it.
 """
 
+import calendar
+import datetime
 import hashlib
 import hmac
 import os
@@ -19,7 +21,7 @@ import struct
 import threading
 import time
 from base64 import urlsafe_b64decode
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 try:
     import nacl.bindings as _nacl
@@ -28,11 +30,13 @@ except ImportError:
     _nacl = None
 
 __all__ = [
-    "FORWARD", "BACK", "SUITES", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "SignatureError",
-    "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "WrongSuite", "WrongChannel", "BadSignature",
-    "trailer_at_end", "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
+    "FORWARD", "BACK", "SUITES", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "trailer_at_end",
+    "SignatureError", "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "RevokedKey", "RetiredKey",
+    "KeyNotYetValid", "ExpiredKey", "WrongSuite", "WrongChannel", "BadSignature", "TooOld", "FromTheFuture", "Replayed",
+    "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
 ]
 
+_Path = Union[str, "os.PathLike[str]"]
 Frame = Union[bytes, bytearray, memoryview]  # or whatever else shows its bytes, as zmq.Frame does
 
 FORWARD = 0  # toward the consumer
@@ -46,7 +50,11 @@ _TAG_BYTES = {1: 32, 2: 64, 3: 32}
 _SHORT, _LONG = 72, 104
 _FRAMES_MAX = 1024
 _CHANNEL_MAX = 255
-_FILE_MAX = 4096
+_KEY_FILE_MAX = 4096
+_REVOKED_FILE_MAX = 64 * 1024
+_EPOCHS_MAX = 64
+_WINDOW = 8128  # how far behind the highest number of an epoch a message may come
+_WINDOW_MASK = (1 << (_WINDOW + 1)) - 1
 
 
 class SignatureError(Exception):
@@ -87,6 +95,34 @@ class UnknownKey(SignatureError):
     text = "signed with a key that is not among ours"
 
 
+class RevokedKey(SignatureError):
+    """The key is revoked, by its file or by the list of the folder."""
+
+    code = "sig.revoked"
+    text = "signed with a key that is revoked"
+
+
+class RetiredKey(SignatureError):
+    """The key's file says `retired`; or `verify_only`, where it was to sign."""
+
+    code = "sig.retired"
+    text = "signed with a key that is retired"
+
+
+class KeyNotYetValid(SignatureError):
+    """It is not yet the key's `not_before`."""
+
+    code = "sig.not_yet"
+    text = "the key's not_before is still to come"
+
+
+class ExpiredKey(SignatureError):
+    """The key's `not_after` has passed."""
+
+    code = "sig.key_expired"
+    text = "the key's not_after has passed"
+
+
 class WrongSuite(SignatureError):
     """The trailer names another algorithm than its key is for."""
 
@@ -105,8 +141,33 @@ class BadSignature(SignatureError):
     """The tag does not fit: another key, another channel, or a changed message."""
 
 
+class TooOld(SignatureError):
+    """A true signature, made longer than `max_age` ago."""
+
+    code = "sig.expired"
+    text = "signed longer ago than max_age"
+
+
+class FromTheFuture(SignatureError):
+    """A true signature, by a clock that is more than `max_future` ahead of ours."""
+
+    code = "sig.future"
+    text = "signed later than now and max_future"
+
+
+class Replayed(SignatureError):
+    """A true signature of a message that was accepted before, or is too far behind to tell."""
+
+    code = "sig.replay"
+    text = "accepted before, or so long ago that nobody can tell"
+
+
 class KeyFileError(ValueError):
     """A key file that is not taken. The sentence names the file, the line and the remedy."""
+
+
+def _now_ns() -> int:
+    return int(time.time() * 10**9)  # time_ns is younger than Python 3.6
 
 
 def _blake2b(data: bytes, key: bytes = b"", size: int = 32) -> bytes:
@@ -115,7 +176,8 @@ def _blake2b(data: bytes, key: bytes = b"", size: int = 32) -> bytes:
 
 # ---- keys ----------------------------------------------------------------------------------------
 
-_PATTERN_PIECE = re.compile(rb"\\(?P<plain>.)|(?P<wild>[*?])|\[(?P<not>[!^]?)(?P<set>[^][\\]+)\]|(?P<one>[^][*?\\]|\])")
+_PATTERN_PIECE = re.compile(rb"\\(?P<plain>.)|(?P<wild>[*?])|\[(?P<not>[!^]|(?![!^]))(?P<set>[^][\\]+)\]"
+                            rb"|(?P<one>[^][*?\\]|\])")
 
 
 def _one_of(letters: bytes) -> bytes:
@@ -156,9 +218,13 @@ class Key:
 
     `suite` is a name of SUITES, `name` what configurations call the key (`id:` in its file), `id` the
     8 bytes that a trailer names it by, `channel` the pattern of the channels it is for (empty: any),
-    `can_sign` whether it may sign. Python can neither lock nor wipe memory: whoever can read this
-    process has its keys.
+    `role` what its file lets it do, `status` and the two times (ns since 1970) whether it may now.
+    Python can neither lock nor wipe memory: whoever can read this process has its keys.
     """
+
+    status = "active"
+    not_before = 0
+    not_after = None  # type: Optional[int]
 
     def __init__(self, suite: str, material: bytes, name: str = "key", role: str = "sign", channel: str = "",
                  public: bool = False) -> None:
@@ -182,8 +248,7 @@ class Key:
             self._pattern = _compile_pattern(channel)
         except ValueError:
             raise ValueError("a channel pattern has * ? [a-z] [!a-z] and no other wildcard here") from None
-        self.suite, self.name, self.channel = suite, name, channel
-        self.can_sign = role == "sign"
+        self.suite, self.name, self.role, self.channel = suite, name, role, channel
         self._number = SUITES[suite]
         self._secret = None if public else bytes(material)
         self._public = self._find_public(bytes(material), public) if suite == "ed25519" else None
@@ -208,28 +273,32 @@ class Key:
         """Whether the key's pattern lets it sign for this channel."""
         return self._pattern is None or self._pattern.fullmatch(channel.encode()) is not None
 
+    def check_usable(self, now_ns: Optional[int] = None, to_sign: bool = False) -> None:
+        """Raises the SignatureError for which the key can verify (or sign) nothing at this time."""
+        now = _now_ns() if now_ns is None else now_ns
+        if self.status == "revoked":
+            raise RevokedKey
+        if self.status == "retired" or (to_sign and self.status == "verify_only"):
+            raise RetiredKey
+        if now < self.not_before:
+            raise KeyNotYetValid
+        if self.not_after is not None and now >= self.not_after:
+            raise ExpiredKey
+
     @classmethod
     def parse(cls, text: bytes) -> "Key":
         """The key in the text of a file. Raises KeyFileError with the number of the line."""
         return _parse(text)
 
     @classmethod
-    def load(cls, path: Union[str, "os.PathLike[str]"]) -> "Key":
+    def load(cls, path: _Path) -> "Key":
         """Read a .pwkey file.
 
         Raises OSError, and KeyFileError for a file that is broken, that others may write, or that
         holds a secret which others may read. The rules are those of picklewall, but for the folders
         above the file, which are not judged here.
         """
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not hang us
-        with open(descriptor, "rb") as file:
-            info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode):
-                raise KeyFileError("{}: not a file; put a key file there".format(path))
-            text = file.read(_FILE_MAX + 1)
-        if _others_may(info, stat.S_IWGRP | stat.S_IWOTH):
-            raise KeyFileError("{0}: others may write it; make a new key unless you trust it, and run chmod 600 {0}"
-                               .format(path))
+        text, info = _read_file(path, _KEY_FILE_MAX)
         try:
             key = _parse(text)
         except KeyFileError as error:
@@ -237,6 +306,19 @@ class Key:
         if key._secret is not None and _others_may(info, _readers(info)):
             raise KeyFileError("{0}: others may read it; run chmod 600 {0}".format(path))
         return key
+
+
+def _read_file(path: _Path, limit: int) -> "Tuple[bytes, os.stat_result]":
+    """A file that nobody else may have written; a byte more than `limit` at most."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not hang us
+    with open(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise KeyFileError("{}: not a file; put a file there".format(path))
+        if _others_may(info, stat.S_IWGRP | stat.S_IWOTH):
+            raise KeyFileError("{0}: others may write it; make a new one unless you trust it, and run chmod 600 {0}"
+                               .format(path))
+        return file.read(limit + 1), info
 
 
 def _others_may(info: os.stat_result, bits: int) -> bool:
@@ -253,7 +335,8 @@ def _readers(info: os.stat_result) -> int:
     return stat.S_IRGRP | stat.S_IROTH
 
 
-_LINES = ("picklewall-key", "suite", "id", "role", "channel", "secret", "public")
+_LINES = ("picklewall-key", "suite", "id", "role", "channel", "status", "not_before", "not_after", "secret", "public")
+_STATUSES = ("active", "verify_only", "retired", "revoked")
 _Lines = Dict[str, Tuple[int, str]]  # by name: the number of the line, and its value
 
 
@@ -299,9 +382,37 @@ def _read_material(lines: _Lines, kind: str) -> bytes:
     return material[:32]
 
 
+def _read_time(lines: _Lines, name: str) -> int:
+    """ns since 1970, from the one spelling of RFC 3339 that key files use."""
+    try:
+        if not re.match(r"[0-9-]{10}T[0-9:]{8}Z\Z", lines[name][1]):
+            raise ValueError
+        moment = datetime.datetime.strptime(lines[name][1], "%Y-%m-%dT%H:%M:%SZ")
+        if not 1970 <= moment.year <= 2553:
+            raise ValueError
+    except ValueError:
+        raise _complaint(lines, name, "not a time between 1970 and 2553; write it as 2027-01-31T12:00:00Z, in "
+                                      "UTC") from None
+    return calendar.timegm(moment.timetuple()) * 10**9
+
+
+def _read_standing(lines: _Lines, key: Key) -> None:
+    """What may be left out: a key without these lines is active, and for ever."""
+    if "status" in lines:
+        key.status = lines["status"][1]
+        if key.status not in _STATUSES:
+            raise _complaint(lines, "status", "write active, verify_only, retired or revoked")
+    if "not_before" in lines:
+        key.not_before = _read_time(lines, "not_before")
+    if "not_after" in lines:
+        key.not_after = _read_time(lines, "not_after")
+        if key.not_after <= key.not_before:
+            raise _complaint(lines, "not_after", "is not later than not_before; correct one of them")
+
+
 def _parse(text: bytes) -> Key:
-    if len(text) > _FILE_MAX:
-        raise KeyFileError("1: a key file is at most {} bytes".format(_FILE_MAX))
+    if len(text) > _KEY_FILE_MAX:
+        raise KeyFileError("1: a key file is at most {} bytes".format(_KEY_FILE_MAX))
     lines = _read_lines(text)
     if lines["picklewall-key"][1] != "1":
         raise _complaint(lines, "picklewall-key", "this module reads version 1 and no other")
@@ -311,15 +422,39 @@ def _parse(text: bytes) -> Key:
     material = _read_material(lines, kind)
     channel = lines.get("channel", (0, ""))[1]
     try:
-        return Key(lines["suite"][1], material, lines["id"][1], lines["role"][1], channel, kind == "public")
+        key = Key(lines["suite"][1], material, lines["id"][1], lines["role"][1], channel, kind == "public")
     except ValueError as error:
         raise KeyFileError("{}: {}".format(lines[kind][0], error)) from None
+    _read_standing(lines, key)
+    return key
 
 
-def load_keys(folder: Union[str, "os.PathLike[str]"]) -> List[Key]:
-    """Every *.pwkey file of a folder but the hidden ones, by name of file."""
+def _read_revoked(path: _Path) -> Set[bytes]:
+    """The ids of the list of revoked keys; a folder need not have one."""
+    try:
+        text, _ = _read_file(path, _REVOKED_FILE_MAX)
+    except FileNotFoundError:
+        return set()
+    words = [line.partition(b"#")[0].strip(b" ").decode("latin-1") for line in text.split(b"\n")]
+    words = [word for word in words if word]
+    if len(text) > _REVOKED_FILE_MAX or not words or not re.match(r"version: *[1-9][0-9]{0,15}\Z", words[0]):
+        raise KeyFileError("{}: a list of revoked keys begins with \"version: N\" and is at most {} bytes"
+                           .format(path, _REVOKED_FILE_MAX))
+    for word in words[1:]:
+        if not re.match(r"[0-9A-Fa-f]{16}\Z", word):
+            raise KeyFileError("{}: not a key id; write the 16 hexadecimal digits that picklewall key list shows, one "
+                               "key a line".format(path))
+    return {bytes.fromhex(word) for word in words[1:]}
+
+
+def load_keys(folder: _Path) -> List[Key]:
+    """Every *.pwkey file of a folder but the hidden ones, by name of file; those of its list are revoked."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".pwkey") and not name.startswith("."))
-    return [Key.load(os.path.join(folder, name)) for name in names]
+    keys = [Key.load(os.path.join(folder, name)) for name in names]
+    revoked = _read_revoked(os.path.join(folder, "revoked"))
+    for key in keys:
+        key.status = "revoked" if key.id in revoked else key.status
+    return keys
 
 
 # ---- the trailer ---------------------------------------------------------------------------------
@@ -406,13 +541,15 @@ class Signer:
         """`epoch` is when the sender started, in ms since 1970 (now); `seq` the number of the next message.
 
         Epochs of a key must grow from start to start, and two senders must not share one: a receiver
-        takes what is behind for a replay. Raises ValueError when the key may not sign here.
+        takes what is behind for a replay. Raises ValueError when the key may not sign here, and a
+        SignatureError, as `sign` does, when it may not sign now.
         """
-        if not key.can_sign:
+        if key.role != "sign":
             raise ValueError("{}: this key only verifies; sign with a \"role: sign\" key".format(key.name))
         if not key.takes(channel):
             raise ValueError("{}: this key is for channels \"{}\", not for \"{}\"; use another key or change its "
                              "channel: line".format(key.name, key.channel, channel))
+        key.check_usable(to_sign=True)
         self.key = key
         self.channel = channel
         self.epoch = int(time.time() * 1000) if epoch is None else epoch
@@ -428,9 +565,10 @@ class Signer:
             raise ValueError("a signed message has 1 to {} frames".format(_FRAMES_MAX))
         if os.getpid() != self._process:
             raise RuntimeError("this Signer was made before a fork; its numbers would be used twice, make a new one")
+        now = _now_ns() if time_ns is None else time_ns
+        self.key.check_usable(now, to_sign=True)
         with self._lock:
             seq, self._seq = self._seq, self._seq + 1
-        now = int(time.time() * 10**9) if time_ns is None else time_ns
         head = _HEAD.pack(_MAGIC, self.key._number, 0, len(views), self.key.id, self.epoch, seq, now)
         return head + self._ready.sign(head, views)
 
@@ -460,21 +598,52 @@ class Verified(NamedTuple):
     time_ns: int
 
 
-class Verifier:
-    """Tells whether messages on one channel were signed with one of some keys.
+class _Memory:
+    """What was accepted: for each epoch of a key its highest number, and a bit for each of those before."""
 
-    It remembers nothing: a message that comes twice verifies twice. Compare `epoch` and `seq` where
-    that matters, or let a wall verify.
+    def __init__(self) -> None:
+        self._epochs = {}  # type: Dict[bytes, Dict[int, Tuple[int, int]]]
+
+    def take(self, key_id: bytes, epoch: int, seq: int) -> None:
+        """Raises Replayed for what is not new."""
+        epochs = self._epochs.setdefault(key_id, {})
+        if epoch not in epochs and epochs and epoch < max(epochs):
+            raise Replayed  # a sender that started before one that is known
+        top, seen = epochs.get(epoch, (0, 0))
+        if seq == 0 or top - seq > _WINDOW or (seq <= top and (seen >> (top - seq)) & 1):
+            raise Replayed
+        if seq > top:
+            top, seen = seq, (seen << min(seq - top, _WINDOW + 1) | 1) & _WINDOW_MASK
+        else:
+            seen |= 1 << (top - seq)
+        epochs[epoch] = top, seen
+        if len(epochs) > _EPOCHS_MAX:
+            del epochs[min(epochs)]
+
+
+class Verifier:
+    """Tells whether messages on one channel were signed with one of some keys, not long ago, and are new.
+
+    What was accepted is remembered in this process only: after a restart a message that is younger than
+    `max_age` can come again. A wall remembers it on disk.
     """
 
-    def __init__(self, keys: Iterable[Key], channel: str, direction: int = FORWARD,
-                 siblings: Iterable[str] = ()) -> None:
-        """`siblings` are other channels, asked only to tell "sig.channel" from "sig.bad"; eight at most."""
+    def __init__(self, keys: Iterable[Key], channel: str, direction: int = FORWARD, siblings: Iterable[str] = (),
+                 max_age: Optional[float] = 300, max_future: Optional[float] = 60, replay: bool = True) -> None:
+        """`siblings` are other channels, asked only to tell "sig.channel" from "sig.bad"; eight at most.
+
+        `max_age` and `max_future` are seconds; None is any. `replay` is whether a message is accepted only
+        once. What lies in files wants None, None and False.
+        """
         self.channel = channel
         self._direction = direction
         self._siblings = list(siblings)[:8]
+        self._past = None if max_age is None else int(max_age * 10**9)
+        self._future = None if max_future is None else int(max_future * 10**9)
+        self._memory = _Memory() if replay else None
+        self._lock = threading.Lock()
         self._ready = {}  # type: Dict[bytes, _ChannelKey]
-        names = set()  # type: set
+        names = set()  # type: Set[str]
         for key in keys:
             if key.id in self._ready or key.name in names:
                 raise ValueError("{}: this name or key is there already; keep one of them".format(key.name))
@@ -483,7 +652,7 @@ class Verifier:
 
     def check(self, frames: Iterable[Frame], trailer: Frame) -> Verified:
         """Verify frames whose trailer travels apart. Raises a SignatureError."""
-        views, signature = _views(frames), bytes(trailer)
+        views, signature, now = _views(frames), bytes(trailer), _now_ns()
         if not 1 <= len(views) <= _FRAMES_MAX:
             raise BadFrames
         if len(signature) not in (_SHORT, _LONG):
@@ -497,12 +666,14 @@ class Verifier:
         ready = self._ready.get(key_id)
         if ready is None:
             raise UnknownKey
+        ready.key.check_usable(now)
         if suite != ready.key._number:
             raise WrongSuite
         if not ready.key.takes(self.channel):
             raise WrongChannel
         if not ready.fits(head, views, tag):
             raise self._why_not(ready.key, head, views, tag)
+        self._admit(now, key_id, epoch, seq, time_ns)
         return Verified([bytes(view) for view in views], ready.key, epoch, seq, time_ns)
 
     def _why_not(self, key: Key, head: bytes, views: Sequence[memoryview], tag: bytes) -> SignatureError:
@@ -511,6 +682,16 @@ class Verifier:
             if _ChannelKey(key, sibling, self._direction).fits(head, views, tag):
                 return WrongChannel()
         return BadSignature()
+
+    def _admit(self, now: int, key_id: bytes, epoch: int, seq: int, time_ns: int) -> None:
+        """What comes behind the tag; nothing is remembered of a message that is refused."""
+        if self._past is not None and time_ns < now - self._past:
+            raise TooOld
+        if self._future is not None and time_ns > now + self._future:
+            raise FromTheFuture
+        if self._memory is not None:
+            with self._lock:
+                self._memory.take(key_id, epoch, seq)
 
     def verify(self, frames: Sequence[Frame], carrier: int = -1) -> Verified:
         """Verify a message whose trailer stands behind frame `carrier`, as sign_tail puts it."""
@@ -554,7 +735,8 @@ def send_pyobj(socket: Any, obj: Any, signer: Signer, flags: int = 0,
 def recv_pyobj(socket: Any, verifier: Verifier, flags: int = 0, loads: Callable[[bytes], Any] = pickle.loads) -> Any:
     """socket.recv_pyobj, which unpickles nothing but what a holder of the key has signed.
 
-    Raises a SignatureError; the message is gone then, and the next call takes the next one.
+    Raises a SignatureError; the message is gone then, and the next call takes the next one. Do not unpickle
+    it all the same.
     """
     frames = recv_multipart(socket, verifier, flags)
     if len(frames) != 1:
