@@ -271,7 +271,7 @@ derivation_fits(json_t *file, json_t *row)
             (enum pw_direction)json_integer_value(json_object_get(row, "direction")),
     };
     PW_CLEANUP(pw_key_free) struct pw_key *key = read_key(file, text_of(row, "key"));
-    PW_CLEANUP(free_span) struct pw_span text = signed_text(&empty, (struct pw_span){0});
+    PW_CLEANUP(free_span) struct pw_span text = signed_text(&empty, pw_span_str(""));
     assert_int_equal(read_hex(text_of(row, "channel_key"), derived, sizeof derived),
                      PW_KEY_BYTES);
     assert_true(pw_scope_fill(&scope, empty.channel, empty.direction));
