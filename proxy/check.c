@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/sign/guard.h"
+#include "proxy/layout.h"
 
 /* Fail with the place of a setting before the sentence. */
 static enum pw_err refuse(const struct pw_settings *settings, const char *path,
@@ -146,6 +147,21 @@ check_verifier(const struct pw_settings *settings, const struct pw_channel *chan
         settings->keys);
 }
 
+/* The keys that the layout of another program wants. */
+static enum pw_err
+check_foreign(const struct pw_settings *settings, const struct pw_channel *channel,
+              const struct pw_keyring *ring, struct pw_why *why)
+{
+    struct pw_why inner = {0};
+    PW_CLEANUP(pw_foreign_free) struct pw_foreign *foreign = NULL;
+    if (pw_channel_foreign(channel, ring, &foreign, &inner) == PW_E_OK) {
+        return PW_E_OK;
+    }
+    char setting[PW_PLACE_MAX];
+    snprintf(setting, sizeof setting, "channel.%s.envelope", channel->name);
+    return refuse(settings, setting, why, "%s", inner.text);
+}
+
 static enum pw_err
 check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct pw_why *why)
 {
@@ -167,6 +183,7 @@ check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct 
         if (err == PW_E_OK && channel->verify == PW_SET_VERIFY_REQUIRED) {
             err = check_verifier(settings, channel, *ring, why);
         }
+        err = err == PW_E_OK ? check_foreign(settings, channel, *ring, why) : err;
     }
     return err;
 }
@@ -179,6 +196,7 @@ check_replay(const struct pw_settings *settings, struct pw_why *why)
         char setting[PW_PLACE_MAX];
         struct pw_why inner = {0};
         if (channel->verify == PW_SET_VERIFY_OFF || !channel->replay ||
+            pw_channel_layout(channel) != PW_LAYOUT_NONE ||
             pw_guard_check(settings->state, channel->name, &inner) == PW_E_OK) {
             continue;
         }

@@ -28,6 +28,7 @@
 #include "common/sign/keyring.h"
 #include "common/sign/sign.h"
 #include "proxy/check.h"
+#include "proxy/layout.h"
 #include "proxy/pipeline.h"
 #include "proxy/port_zmq.h"
 #include "proxy/relay.h"
@@ -43,6 +44,7 @@ struct lane {
     struct pw_verifier *verifier;
     struct pw_guard *guard;
     struct pw_signer *signer;
+    struct pw_foreign *foreign; /* instead of these three, with another program's layout */
     struct pw_pipeline *pipe;
     struct pw_port *port; /* the relay's once it runs */
     struct pw_relay *relay;
@@ -121,6 +123,10 @@ static enum pw_err
 open_signatures(struct daemon *self, struct lane *lane, struct pw_why *why)
 {
     const struct pw_channel *channel = lane->channel;
+    if (pw_channel_layout(channel) != PW_LAYOUT_NONE) {
+        enum pw_err err = pw_channel_foreign(channel, self->keys, &lane->foreign, why);
+        return err == PW_E_OK ? PW_E_OK : fail_at(self, lane, "envelope", err, why);
+    }
     if (channel->verify != PW_SET_VERIFY_OFF) {
         lane->verifier = pw_verifier_new(self->keys, channel->name, PW_DIR_FORWARD,
                                          self->names, self->lane_count);
@@ -165,6 +171,8 @@ open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
         .verifier = lane->verifier,
         .guard = lane->guard,
         .signer = lane->signer,
+        .layout = pw_channel_layout(channel),
+        .foreign = lane->foreign,
     });
     if (lane->pipe == NULL) {
         pw_fail(why, PW_E_NOMEM, "out of memory");
@@ -274,6 +282,7 @@ close_lane(struct lane *lane)
     pw_verifier_free(&lane->verifier);
     pw_guard_close(&lane->guard);
     pw_signer_free(&lane->signer);
+    pw_foreign_free(&lane->foreign);
     free(lane->inputs);
     free(lane->outputs);
 }

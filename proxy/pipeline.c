@@ -21,6 +21,8 @@ struct passage {
     const struct pw_span *frames; /* the payload */
     size_t count;
     size_t frame; /* under examination */
+    size_t gap;   /* so many frames of the message, from `gap_at` on, are no payload */
+    size_t gap_at;
     struct pw_decision *out;
 };
 
@@ -65,6 +67,13 @@ copy_name(struct pw_span name, char out[static PW_NAME_MAX])
     return (uint16_t)(name.len < UINT16_MAX ? name.len : UINT16_MAX);
 }
 
+/* The place of a payload frame in the message as it came. */
+static size_t
+place_of(const struct passage *passage, size_t frame)
+{
+    return frame < passage->gap_at ? frame : frame + passage->gap;
+}
+
 /* The slot for one more finding; a graver one than all before takes the last when full. */
 static struct pw_decision_find *
 find_slot(struct pw_decision *out, bool graver)
@@ -93,7 +102,7 @@ found(void *arg, const struct pw_find *find)
     }
     slot->danger = danger;
     slot->reason = find->reason;
-    slot->frame = (uint16_t)passage->frame;
+    slot->frame = (uint16_t)place_of(passage, passage->frame);
     slot->off = find->off;
     slot->op = find->op < 0 ? NULL : pw_opcode_info((uint8_t)find->op)->name;
     slot->mod_len = copy_name(find->mod, slot->mod);
@@ -153,7 +162,7 @@ detach_trailer(struct passage *passage, size_t carrier, size_t len)
     passage->frames = pipe->payload;
     if (pipe->options.envelope == PW_ENVELOPE_FRAME) {
         passage->count--;
-        edit->drop_last = true;
+        edit->drop_frame = true;
     } else {
         edit->cut = true;
         edit->carrier = carrier;
@@ -222,6 +231,137 @@ sign(struct passage *passage, uint64_t now_ns)
     edit->carrier = carrier;
     edit->trailer_len = pw_signer_trailer_size(options->signer);
     passage->out->edited = true;
+}
+
+/* ---- signatures of other programs ------------------------------------------------------
+ */
+
+/* The payload lies behind the signature of a Jupyter message, and identities before it. */
+static void
+step_into(struct passage *passage, const struct pw_foreign_parts *parts)
+{
+    passage->gap = parts->tag_frame + 1;
+    passage->frames += passage->gap;
+    passage->count -= passage->gap;
+}
+
+/* Take the tag out of the payload, and plan how the message leaves without it. */
+static void
+detach_tag(struct passage *passage, const struct pw_foreign_parts *parts)
+{
+    struct pw_pipeline *pipe = passage->pipe;
+    struct pw_edit *edit = &passage->out->edit;
+    passage->out->edited = true;
+    edit->carrier = parts->tag_frame;
+    edit->cut = true;
+    if (pipe->options.layout == PW_LAYOUT_JUPYTER) {
+        step_into(passage, parts); /* an empty tag is none: the frame stays */
+        return;
+    }
+    memcpy(pipe->payload, passage->frames, passage->count * sizeof *pipe->payload);
+    passage->frames = pipe->payload;
+    pipe->payload[parts->tag_frame] = parts->covered[0];
+    if (pipe->options.layout == PW_LAYOUT_DETACHED) {
+        passage->count--;
+        passage->gap = 1;
+        passage->gap_at = parts->tag_frame;
+        *edit = (struct pw_edit){.drop_frame = true, .behind = 1};
+        return;
+    }
+    edit->keep = parts->covered[0].len;
+    edit->skip = pipe->options.layout == PW_LAYOUT_PREFIX ? parts->tag.len : 0;
+}
+
+static void
+verify_foreign(struct passage *passage, const struct pw_foreign_parts *parts,
+               enum pw_reason malformed, uint64_t now_ns)
+{
+    struct pw_sig_result *sig = &passage->out->sig;
+    if (malformed == PW_R_NONE) {
+        pw_foreign_check(passage->pipe->options.foreign, parts, now_ns, sig);
+    } else {
+        sig->state = malformed == PW_R_SIG_MISSING ? PW_SIG_MISSING : PW_SIG_BAD;
+        sig->reason = malformed;
+    }
+    if (sig->reason != PW_R_NONE) {
+        passage->frame = parts->tag_frame;
+        refuse(passage, sig->reason);
+    }
+}
+
+/*
+ * Find the payload, and verify its tag. False: refused, and there is no more to be done;
+ * what nobody signed is not worth inflating.
+ */
+static bool
+open_foreign(struct passage *passage, uint64_t now_ns)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    bool jupyter = options->layout == PW_LAYOUT_JUPYTER;
+    if (options->verify == PW_VERIFY_OFF && !jupyter) {
+        return true;
+    }
+    struct pw_foreign_parts parts;
+    enum pw_reason malformed =
+        pw_foreign_split(options->layout, passage->frames, passage->count, &parts);
+    if (options->verify != PW_VERIFY_OFF) {
+        verify_foreign(passage, &parts, malformed, now_ns);
+    } else if (parts.covered_count == 0) {
+        refuse(passage, malformed);
+    }
+    if (options->verify != PW_VERIFY_OFF && malformed == PW_R_NONE) {
+        detach_tag(passage, &parts);
+    } else if (jupyter && parts.covered_count > 0) {
+        step_into(passage, &parts);
+    }
+    return passage->out->reason == PW_R_NONE || options->on_violation == PW_PASS;
+}
+
+/* Where the tag of this wall goes. */
+static void
+place_tag(struct passage *passage)
+{
+    struct pw_edit *edit = &passage->out->edit;
+    switch (passage->pipe->options.layout) {
+    case PW_LAYOUT_PREFIX:
+        edit->front = true;
+        edit->carrier = passage->count - 1;
+        return;
+    case PW_LAYOUT_DETACHED:
+        edit->as_frame = true;
+        edit->behind = 1;
+        return;
+    case PW_LAYOUT_JUPYTER:
+        edit->cut = true;
+        edit->carrier = passage->gap - 1;
+        return;
+    case PW_LAYOUT_SUFFIX:
+    case PW_LAYOUT_NONE:
+        edit->carrier = passage->count - 1;
+        return;
+    }
+}
+
+static void
+sign_foreign(struct passage *passage, uint64_t now_ns)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    struct pw_edit *edit = &passage->out->edit;
+    bool jupyter = options->layout == PW_LAYOUT_JUPYTER;
+    if (jupyter && passage->gap == 0) {
+        return; /* it has no place for a tag, which is reported */
+    }
+    const struct pw_span *covered =
+        jupyter ? passage->frames : &passage->frames[passage->count - 1];
+    enum pw_reason reason = pw_foreign_sign(
+        options->foreign, covered, jupyter ? PW_FOREIGN_PARTS : 1, now_ns, edit->trailer);
+    if (reason != PW_R_NONE) {
+        refuse(passage, reason);
+        return;
+    }
+    edit->trailer_len = pw_foreign_tag_size(options->layout);
+    passage->out->edited = true;
+    place_tag(passage);
 }
 
 /* ---- frames ---------------------------------------------------------------------------
@@ -335,7 +475,11 @@ examine(struct passage *passage, uint64_t now_ns)
         refuse(passage, PW_R_LIMIT_FRAMES);
         return;
     }
-    if (passage->pipe->options.verify != PW_VERIFY_OFF) {
+    if (passage->pipe->options.layout != PW_LAYOUT_NONE) {
+        if (!open_foreign(passage, now_ns)) {
+            return;
+        }
+    } else if (passage->pipe->options.verify != PW_VERIFY_OFF) {
         verify(passage, now_ns);
     }
     if (passage->count < pw_frame_rules_least(passage->pipe->options.rules)) {
@@ -355,6 +499,13 @@ keep_trailer(struct pw_decision *out)
     out->edited = false;
 }
 
+static bool
+signs(const struct pw_pipeline_options *options)
+{
+    return options->signer != NULL ||
+           (options->foreign != NULL && pw_foreign_signs(options->foreign));
+}
+
 void
 pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
                   uint64_t now_ns, struct pw_decision *out)
@@ -367,12 +518,12 @@ pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t
     struct passage passage = {.pipe = pipe, .frames = frames, .count = count, .out = out};
     examine(&passage, now_ns);
     bool forwards = out->reason == PW_R_NONE || pipe->options.on_violation == PW_PASS;
-    if (!pipe->options.strip && pipe->options.signer == NULL) {
+    if (!pipe->options.strip && !signs(&pipe->options)) {
         keep_trailer(out);
     }
-    if (forwards && pipe->options.signer != NULL) {
+    if (forwards && signs(&pipe->options)) {
         passage.frame = 0;
-        sign(&passage, now_ns);
+        (pipe->options.layout == PW_LAYOUT_NONE ? sign : sign_foreign)(&passage, now_ns);
     }
     out->enforced = pipe->options.on_violation != PW_PASS || out->reason == PW_R_NONE;
     out->verdict = out->reason == PW_R_NONE ? PW_PASS : pipe->options.on_violation;

@@ -14,6 +14,7 @@
 #include "common/policy/frame_rules.h"
 #include "common/policy/policy.h"
 #include "common/policy/verdict.h"
+#include "common/sign/foreign.h"
 #include "common/sign/guard.h"
 #include "common/sign/sign.h"
 
@@ -32,20 +33,26 @@ struct pw_pipeline_options {
     struct pw_verifier *verifier; /* NULL when verify is off */
     struct pw_guard *guard;       /* NULL: whatever verifies is taken, however old */
     struct pw_signer *signer;     /* NULL when nothing is signed */
+    enum pw_layout layout;        /* of another program, instead of `envelope` */
+    struct pw_foreign *foreign;   /* and then instead of verifier, guard and signer; NULL
+                                     when nothing is verified or signed */
 };
 
 /*
- * How a message leaves, when not as it came. Applied in this order: the last frame is
- * dropped, the carrier frame keeps `keep` bytes, the trailer is appended to it or as one
- * more frame.
+ * How a message leaves, when not as it came. Applied in this order: the carrier frame keeps
+ * `keep` bytes, the frame that was a trailer is dropped, the trailer is added to the
+ * carrier or as one more frame.
  */
 struct pw_edit {
-    bool drop_last; /* the last frame was a trailer */
-    bool cut;       /* `carrier` is shortened to `keep` bytes */
-    bool as_frame;  /* the trailer travels as a frame of its own */
-    size_t carrier; /* index of the frame that carries the trailer */
+    bool drop_frame; /* a frame was a trailer: the one with `behind` frames behind it */
+    bool cut;       /* `carrier` is shortened to `keep` bytes, those behind `skip` others */
+    bool as_frame;  /* the trailer travels as a frame, with `behind` frames behind it */
+    bool front;     /* the trailer goes before the bytes of `carrier`, not behind them */
+    uint8_t behind; /* 0: it is the last frame */
+    size_t carrier; /* index of the frame that carries the trailer, as the message came */
+    size_t skip;
     size_t keep;
-    size_t trailer_len; /* 0: nothing is appended */
+    size_t trailer_len; /* 0: nothing is added */
     uint8_t trailer[PW_TRAILER_MAX];
 };
 

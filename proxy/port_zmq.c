@@ -462,15 +462,16 @@ drop_holder(void *data, void *arg)
     free(holder);
 }
 
-/* The first `keep` bytes of `whole`, which stays as it is; no copy of a large one. */
+/* The bytes of `whole` that `edit` keeps; `whole` stays, and a large one is not copied. */
 static bool
-first_bytes(zmq_msg_t *out, zmq_msg_t *whole, size_t keep)
+kept_bytes(zmq_msg_t *out, zmq_msg_t *whole, const struct pw_edit *edit)
 {
+    size_t keep = edit->keep;
     if (keep < ZERO_COPY_FROM) {
         if (zmq_msg_init_size(out, keep) != 0) {
             return false;
         }
-        memcpy(zmq_msg_data(out), zmq_msg_data(whole), keep);
+        memcpy(zmq_msg_data(out), (uint8_t *)zmq_msg_data(whole) + edit->skip, keep);
         return true;
     }
     struct holder *holder = malloc(sizeof *holder);
@@ -481,7 +482,7 @@ first_bytes(zmq_msg_t *out, zmq_msg_t *whole, size_t keep)
     zmq_msg_copy(&holder->whole, whole);
     atomic_init(&holder->made, false);
     atomic_store(&holder->made, true);
-    void *bytes = zmq_msg_data(&holder->whole);
+    uint8_t *bytes = (uint8_t *)zmq_msg_data(&holder->whole) + edit->skip;
     if (zmq_msg_init_data(out, bytes, keep, drop_holder, holder) != 0) {
         drop_holder(NULL, holder);
         return false;
@@ -496,8 +497,9 @@ with_trailer(zmq_msg_t *out, zmq_msg_t *whole, size_t keep, const struct pw_edit
         return false;
     }
     uint8_t *bytes = zmq_msg_data(out);
-    memcpy(bytes, zmq_msg_data(whole), keep);
-    memcpy(bytes + keep, edit->trailer, edit->trailer_len);
+    size_t before = edit->front ? edit->trailer_len : 0;
+    memcpy(bytes + before, (uint8_t *)zmq_msg_data(whole) + edit->skip, keep);
+    memcpy(bytes + (edit->front ? 0 : keep), edit->trailer, edit->trailer_len);
     return true;
 }
 
@@ -510,7 +512,7 @@ edited_carrier(zmq_msg_t *out, zmq_msg_t *whole, const struct pw_edit *edit)
         return with_trailer(out, whole, keep, edit);
     }
     if (edit->cut) {
-        return first_bytes(out, whole, keep);
+        return kept_bytes(out, whole, edit);
     }
     zmq_msg_init(out);
     return zmq_msg_copy(out, whole) == 0;
@@ -554,16 +556,23 @@ changes_make(struct changes *changes, struct slot *slot, const struct pw_edit *e
     return true;
 }
 
+/* The frame that leaves as number `index`. */
 static zmq_msg_t *
 changed_frame(struct changes *changes, struct slot *slot, size_t index)
 {
-    if (changes->edit == NULL) {
+    const struct pw_edit *edit = changes->edit;
+    if (edit == NULL) {
         return &slot->msgs[index];
     }
-    if (index == slot->count - changes->edit->drop_last) {
-        return &changes->trailer;
+    size_t place = slot->count - edit->behind - edit->drop_frame;
+    if (index >= place && edit->as_frame && edit->trailer_len > 0) {
+        if (index == place) {
+            return &changes->trailer;
+        }
+        index--;
     }
-    return index == changes->edit->carrier ? &changes->carrier : &slot->msgs[index];
+    index += index >= place && edit->drop_frame;
+    return index == edit->carrier ? &changes->carrier : &slot->msgs[index];
 }
 
 /*
@@ -612,7 +621,7 @@ send_edited(struct port_zmq *self, struct slot *slot, const struct pw_edit *edit
     size_t count = slot->count;
     if (edit != NULL) {
         count += (edit->as_frame && edit->trailer_len > 0);
-        count -= edit->drop_last;
+        count -= edit->drop_frame;
     }
     bool sent = send_frames(self, slot, count, &changes);
     changes_drop(&changes);

@@ -208,6 +208,16 @@ put_age(struct pen *pen, uint64_t now_ns, uint64_t then_ns)
 }
 
 static void
+put_key_id(struct pen *pen, const struct pw_sig_result *sig)
+{
+    char key_id[2 * sizeof sig->key_id + 1];
+    pw_hex_encode((struct pw_span){sig->key_id, sizeof sig->key_id}, key_id);
+    PUT(pen, ",\"kid\":\"");
+    put(pen, key_id, sizeof key_id - 1);
+    PUT(pen, "\"");
+}
+
+static void
 put_signature(struct pen *pen, const struct pw_audit_record *record)
 {
     const struct pw_sig_result *sig = &record->sig;
@@ -217,14 +227,13 @@ put_signature(struct pen *pen, const struct pw_audit_record *record)
     PUT(pen, ",\"sig\":{\"state\":\"");
     put_word(pen, pw_sig_state_text(sig));
     PUT(pen, "\"");
-    if (sig->suite != 0) { /* a trailer was read */
-        char key_id[2 * sizeof sig->key_id + 1];
-        pw_hex_encode((struct pw_span){sig->key_id, sizeof sig->key_id}, key_id);
+    if (sig->state == PW_SIG_UNDATED) {
+        put_key_id(pen, sig);
+    } else if (sig->suite != 0) { /* a trailer was read */
         PUT(pen, ",\"suite\":");
         put_uint(pen, sig->suite);
-        PUT(pen, ",\"kid\":\"");
-        put(pen, key_id, sizeof key_id - 1);
-        PUT(pen, "\",\"epoch\":");
+        put_key_id(pen, sig);
+        PUT(pen, ",\"epoch\":");
         put_uint(pen, sig->epoch);
         PUT(pen, ",\"seq\":");
         put_uint(pen, sig->seq);

@@ -227,6 +227,12 @@ check_channel(const struct reader *reader, const struct pw_channel *channel)
         return fail_channel(reader, channel, "verify",
                             "needs the keys of the senders; set keys to their folder");
     }
+    if (channel->verify == PW_SET_VERIFY_OPTIONAL &&
+        channel->envelope >= PW_SET_ENVELOPE_SUFFIX) {
+        return fail_channel(reader, channel, "verify",
+                            "nothing tells an unsigned message of this envelope from one "
+                            "with a wrong signature; write required or off");
+    }
     if (channel->sign != NULL && reader->settings->keys == NULL) {
         return fail_channel(reader, channel, "sign",
                             "needs its key; set keys to the folder that holds it");

@@ -35,7 +35,14 @@ enum pw_verify_setting {
     PW_SET_VERIFY_OPTIONAL,
     PW_SET_VERIFY_REQUIRED
 };
-enum pw_envelope_setting { PW_SET_ENVELOPE_TAIL, PW_SET_ENVELOPE_FRAME };
+enum pw_envelope_setting {
+    PW_SET_ENVELOPE_TAIL,
+    PW_SET_ENVELOPE_FRAME,
+    PW_SET_ENVELOPE_SUFFIX, /* from here on the layouts of other programs */
+    PW_SET_ENVELOPE_DETACHED,
+    PW_SET_ENVELOPE_PREFIX,
+    PW_SET_ENVELOPE_JUPYTER,
+};
 
 struct pw_channel {
     char *name;

@@ -25,7 +25,8 @@ enum pw_sig_state {
     PW_SIG_NONE, /* not looked at */
     PW_SIG_OK,
     PW_SIG_MISSING,
-    PW_SIG_BAD, /* refused; `reason` says why */
+    PW_SIG_BAD,     /* refused; `reason` says why */
+    PW_SIG_UNDATED, /* fits, but tells no time and no number: a replay looks the same */
 };
 
 /* What a verification found. Fields after `reason` are set as far as the trailer was read.
@@ -109,7 +110,7 @@ size_t pw_trailer_at_end(struct pw_span frame);
 void pw_verifier_check(struct pw_verifier *verifier, const struct pw_span *frames,
                        size_t count, struct pw_span trailer, struct pw_sig_result *out);
 
-/* "none", "ok", "missing", or the part of the reason's code behind "sig."; static. */
+/* "none", "ok", "ok_undated", "missing", or the reason's code behind "sig."; static. */
 const char *pw_sig_state_text(const struct pw_sig_result *result);
 
 #endif

@@ -162,8 +162,12 @@ const char *
 pw_sig_state_text(const struct pw_sig_result *result)
 {
     static const char *const words[] = {
-        [PW_SIG_NONE] = "none", [PW_SIG_OK] = "ok", [PW_SIG_MISSING] = "missing"};
-    if ((unsigned)result->state < PW_COUNT(words)) {
+        [PW_SIG_NONE] = "none",
+        [PW_SIG_OK] = "ok",
+        [PW_SIG_MISSING] = "missing",
+        [PW_SIG_UNDATED] = "ok_undated",
+    };
+    if ((unsigned)result->state < PW_COUNT(words) && words[result->state] != NULL) {
         return words[result->state];
     }
     const char *code = pw_reason_code(result->reason);

@@ -51,7 +51,7 @@ take_record(struct pw_cursor *cur)
     record.dur_ns = (uint32_t)pw_cursor_uint(cur, 4);
     record.bytes = pw_cursor_uint(cur, 8);
     record.wall_ns = pw_cursor_uint(cur, 8);
-    record.sig.state = (enum pw_sig_state)(flags >> 2 & 3);
+    record.sig.state = (enum pw_sig_state)((flags >> 2 & 7) % (PW_SIG_UNDATED + 1));
     record.sig.reason = record.sig.state == PW_SIG_BAD ? PW_R_SIG_BAD : PW_R_NONE;
     record.sig.suite = (uint8_t)pw_cursor_uint(cur, 1);
     record.sig.epoch = pw_cursor_uint(cur, 8);

@@ -76,6 +76,13 @@ static const struct line_case line_cases[] = {
      HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
      "\"msg\":{\"frames\":1,\"bytes\":9},\"sig\":{\"state\":\"ok\",\"suite\":1,"
      "\"kid\":\"5b2e11c09d7a4f10\",\"epoch\":1795304400000,\"seq\":88,\"age_ms\":4}}\n"},
+    {"a good signature of another program",
+     {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .enforced = true, .frames = 1, .bytes = 9,
+      .sig = {.state = PW_SIG_UNDATED, .key_id = {0x5b, 0x2e, 0x11, 0xc0, 0x9d, 0x7a, 0x4f, 0x10}}},
+     &jobs, {0}, NULL,
+     HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
+     "\"msg\":{\"frames\":1,\"bytes\":9},\"sig\":{\"state\":\"ok_undated\","
+     "\"kid\":\"5b2e11c09d7a4f10\"}}\n"},
     {"a trailer that lies about everything stays readable numbers",
      {.event = PW_EVENT_FRAME, .verdict = PW_DROP, .enforced = true, .reason = PW_R_SIG_BAD,
       .frames = 65535, .bytes = UINT64_MAX,

@@ -78,6 +78,7 @@ struct fixture {
     struct pw_keyring *ring;
     struct pw_signer *signer;
     struct pw_verifier *verifier;
+    struct pw_foreign *foreign;
     struct pw_pipeline_options options;
     struct pw_pipeline *pipe;
 };
@@ -110,6 +111,7 @@ finish(struct fixture *f)
     pw_pipeline_free(&f->pipe);
     pw_signer_free(&f->signer);
     pw_verifier_free(&f->verifier);
+    pw_foreign_free(&f->foreign);
     pw_keyring_free(&f->ring);
     pw_policy_free(&f->policy);
 }
@@ -282,27 +284,45 @@ struct sent {
     size_t count;
 };
 
+/* One more frame, of two pieces. */
+static void
+put_frame(struct sent *out, struct pw_span first, struct pw_span second)
+{
+    uint8_t *bytes = out->bytes[out->count];
+    if (first.len > 0) {
+        memcpy(bytes, first.ptr, first.len);
+    }
+    if (second.len > 0) {
+        memcpy(bytes + first.len, second.ptr, second.len);
+    }
+    out->frames[out->count++] = (struct pw_span){bytes, first.len + second.len};
+}
+
 static void
 apply(const struct pw_decision *decision, const struct pw_span *frames, size_t count,
       struct sent *out)
 {
-    const struct pw_edit *edit = &decision->edit;
-    out->count = count - (decision->edited && edit->drop_last ? 1 : 0);
-    for (size_t i = 0; i < out->count; i++) {
-        size_t len = decision->edited && edit->cut && i == edit->carrier ? edit->keep
-                                                                         : frames[i].len;
-        memcpy(out->bytes[i], frames[i].ptr, len);
-        if (decision->edited && !edit->as_frame && i == edit->carrier) {
-            memcpy(out->bytes[i] + len, edit->trailer, edit->trailer_len);
-            len += edit->trailer_len;
+    const struct pw_edit none = {0};
+    const struct pw_edit *edit = decision->edited ? &decision->edit : &none;
+    struct pw_span trailer = {edit->trailer, edit->trailer_len};
+    size_t tag_frame = edit->drop_frame ? count - 1 - edit->behind : count;
+    out->count = 0;
+    for (size_t i = 0; i <= count; i++) {
+        if (i == count - edit->behind && edit->as_frame && trailer.len > 0) {
+            put_frame(out, trailer, (struct pw_span){0});
         }
-        out->frames[i] = (struct pw_span){out->bytes[i], len};
-    }
-    if (decision->edited && edit->as_frame && edit->trailer_len > 0) {
-        memcpy(out->bytes[out->count], edit->trailer, edit->trailer_len);
-        out->frames[out->count] =
-            (struct pw_span){out->bytes[out->count], edit->trailer_len};
-        out->count++;
+        if (i == count || i == tag_frame) {
+            continue;
+        }
+        struct pw_span kept = frames[i];
+        if (edit->cut && i == edit->carrier) {
+            kept = (struct pw_span){frames[i].ptr + edit->skip, edit->keep};
+        }
+        if (edit->as_frame || i != edit->carrier) {
+            put_frame(out, kept, (struct pw_span){0});
+        } else {
+            put_frame(out, edit->front ? trailer : kept, edit->front ? kept : trailer);
+        }
     }
 }
 
@@ -462,6 +482,274 @@ a_wall_that_does_both_replaces_the_trailer(void **state)
     finish(&second);
 }
 
+/* ---- layouts of other programs --------------------------------------------------------
+ */
+
+/* A wall with K = 01 01 …, the key of every case. */
+static void
+foreign_wall(struct fixture *f, enum pw_layout layout, const char *rules,
+             enum pw_verify verify, bool signs)
+{
+    *f = fixture_with(rules, PW_QUARANTINE);
+    char digits[65];
+    memset(digits, '0', sizeof digits);
+    for (size_t i = 1; i < 64; i += 2) {
+        digits[i] = '1';
+    }
+    digits[64] = '\0';
+    struct pw_key *key = pw_key_parse_hex(pw_span_str(digits), "k", NULL);
+    f->ring = pw_keyring_new();
+    assert_int_equal(pw_keyring_add(f->ring, &key), PW_E_OK);
+    struct pw_foreign_options options = {.layout = layout,
+                                         .channel = "jobs",
+                                         .verify = verify != PW_VERIFY_OFF,
+                                         .sign = signs ? "k" : NULL};
+    f->foreign = pw_foreign_new(f->ring, &options, NULL);
+    assert_non_null(f->foreign);
+    f->options.layout = layout;
+    f->options.verify = verify;
+    f->options.foreign = f->foreign;
+    start(f);
+}
+
+#define JUPYTER_RULES "opaque,opaque,opaque,opaque,pickle*"
+#define JUPYTER(tag, buffer)                                                               \
+    {                                                                                      \
+        BYTES("id"), BYTES("<IDS|MSG>"), tag, BYTES("{\"msg_id\":\"m1\"}"), BYTES("{}"),   \
+            BYTES("{}"), BYTES("{}"), BYTES(buffer)                                        \
+    }
+
+static const struct foreign_case {
+    const char *name;
+    enum pw_layout layout;
+    const char *rules;
+    struct pw_span plain[MAX_FRAMES]; /* as an unsigned sender sends it */
+    size_t count;
+    size_t signed_count; /* frames with the tag on */
+    size_t tag_frame;
+    size_t tag_at; /* in that frame */
+    size_t tag_len;
+    size_t payload_frame; /* in the signed message: a byte of it flips */
+} foreign_cases[] = {
+    {"suffix",
+     PW_LAYOUT_SUFFIX,
+     "pickle",
+     {BYTES(BENIGN)},
+     1,
+     1,
+     0,
+     sizeof BENIGN - 1,
+     32,
+     0},
+    {"suffix behind an identity",
+     PW_LAYOUT_SUFFIX,
+     "opaque,pickle",
+     {BYTES("id"), BYTES(BENIGN)},
+     2,
+     2,
+     1,
+     sizeof BENIGN - 1,
+     32,
+     1},
+    {"prefix", PW_LAYOUT_PREFIX, "pickle", {BYTES(BENIGN)}, 1, 1, 0, 0, 32, 0},
+    {"prefix behind a topic",
+     PW_LAYOUT_PREFIX,
+     "topic,pickle",
+     {BYTES("t"), BYTES(BENIGN)},
+     2,
+     2,
+     1,
+     0,
+     32,
+     1},
+    {"detached", PW_LAYOUT_DETACHED, "zlib(pickle)", {BYTES(PACKED)}, 1, 2, 0, 0, 32, 1},
+    {"detached behind a topic",
+     PW_LAYOUT_DETACHED,
+     "topic,zlib(pickle)",
+     {BYTES("t"), BYTES(PACKED)},
+     2,
+     3,
+     1,
+     0,
+     32,
+     2},
+    {"jupyter", PW_LAYOUT_JUPYTER, JUPYTER_RULES, JUPYTER(BYTES(""), BENIGN), 8, 8, 2, 0,
+     64, 3},
+};
+
+/* Judge, and the message as it leaves. */
+static const struct pw_decision *
+through(struct fixture *f, const struct pw_span *frames, size_t count, struct sent *out)
+{
+    static struct pw_decision decision;
+    pw_pipeline_judge(f->pipe, frames, count, 1, &decision);
+    apply(&decision, frames, count, out);
+    return &decision;
+}
+
+static bool
+same_message(const struct sent *sent, const struct pw_span *frames, size_t count)
+{
+    bool same = sent->count == count;
+    for (size_t i = 0; same && i < count; i++) {
+        same = pw_span_equal(sent->frames[i], frames[i]);
+    }
+    return same;
+}
+
+static void
+check_foreign(const struct foreign_case *c)
+{
+    static struct sent wire, after;
+    struct fixture signer, stripper, keeper, both;
+    foreign_wall(&signer, c->layout, c->rules, PW_VERIFY_OFF, true);
+    foreign_wall(&stripper, c->layout, c->rules, PW_VERIFY_REQUIRED, false);
+    foreign_wall(&both, c->layout, c->rules, PW_VERIFY_REQUIRED, true);
+    foreign_wall(&keeper, c->layout, c->rules, PW_VERIFY_REQUIRED, false);
+    pw_pipeline_free(&keeper.pipe);
+    keeper.options.strip = false;
+    start(&keeper);
+
+    check_case(c->name, through(&signer, c->plain, c->count, &wire)->verdict == PW_PASS);
+    check_case(c->name, wire.count == c->signed_count);
+    check_case(c->name, wire.frames[c->tag_frame].len >= c->tag_at + c->tag_len);
+
+    const struct pw_decision *decision =
+        through(&stripper, wire.frames, wire.count, &after);
+    check_case(c->name, decision->verdict == PW_PASS && decision->scanned);
+    check_case(c->name, decision->sig.state == PW_SIG_UNDATED);
+    check_case(c->name, same_message(&after, c->plain, c->count));
+
+    decision = through(&keeper, wire.frames, wire.count, &after);
+    check_case(c->name, decision->verdict == PW_PASS && !decision->edited);
+    check_case(c->name, same_message(&after, wire.frames, wire.count));
+
+    decision = through(&both, wire.frames, wire.count, &after);
+    check_case(c->name, decision->verdict == PW_PASS);
+    check_case(c->name, same_message(&after, wire.frames, wire.count));
+
+    uint8_t *const flipped[] = {wire.bytes[c->tag_frame] + c->tag_at,
+                                wire.bytes[c->tag_frame] + c->tag_at + c->tag_len - 1,
+                                wire.bytes[c->payload_frame]};
+    for (size_t i = 0; i < PW_COUNT(flipped); i++) {
+        *flipped[i] ^= 1;
+        decision = through(&stripper, wire.frames, wire.count, &after);
+        check_case(c->name, decision->verdict == PW_QUARANTINE);
+        check_case(c->name, decision->reason == PW_R_SIG_BAD);
+        check_case(c->name, decision->finds_total == 1 && !decision->scanned);
+        check_case(c->name, decision->finds[0].frame == c->tag_frame);
+        *flipped[i] ^= 1;
+    }
+    decision = through(&stripper, c->plain, c->count, &after);
+    check_case(c->name, decision->verdict == PW_QUARANTINE);
+    finish(&signer);
+    finish(&stripper);
+    finish(&keeper);
+    finish(&both);
+}
+
+static void
+each_foreign_layout_is_added_kept_exchanged_and_stripped(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(foreign_cases); i++) {
+        check_foreign(&foreign_cases[i]);
+    }
+}
+
+/* What a wall that verifies says of a message that nobody signed. */
+static void
+an_unsigned_message_is_refused_in_every_foreign_layout(void **state)
+{
+    (void)state;
+    static struct sent after;
+    static const struct {
+        enum pw_layout layout;
+        const char *rules;
+        struct pw_span frames[MAX_FRAMES];
+        size_t count;
+        enum pw_reason reason;
+    } cases[] = {
+        {PW_LAYOUT_SUFFIX, "pickle", {BYTES("")}, 1, PW_R_SIG_MISSING},
+        {PW_LAYOUT_SUFFIX, "pickle", {BYTES(BENIGN)}, 1, PW_R_SIG_FORMAT},
+        {PW_LAYOUT_SUFFIX, "pickle", {BYTES(EVIL EVIL)}, 1, PW_R_SIG_BAD},
+        {PW_LAYOUT_PREFIX, "pickle", {BYTES(BENIGN)}, 1, PW_R_SIG_FORMAT},
+        {PW_LAYOUT_DETACHED, "zlib(pickle)", {BYTES(PACKED)}, 1, PW_R_SIG_MISSING},
+        {PW_LAYOUT_JUPYTER, JUPYTER_RULES, JUPYTER(BYTES(""), BENIGN), 8, PW_R_SIG_MISSING},
+        {PW_LAYOUT_JUPYTER, JUPYTER_RULES, {BYTES(BENIGN)}, 1, PW_R_SIG_FORMAT},
+    };
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        struct fixture f;
+        foreign_wall(&f, cases[i].layout, cases[i].rules, PW_VERIFY_REQUIRED, false);
+        const struct pw_decision *decision =
+            through(&f, cases[i].frames, cases[i].count, &after);
+        assert_int_equal(decision->verdict, PW_QUARANTINE);
+        assert_int_equal(decision->reason, cases[i].reason);
+        assert_false(decision->scanned);
+        finish(&f);
+    }
+}
+
+static void
+an_attack_in_a_buffer_that_nobody_signed_is_found(void **state)
+{
+    (void)state;
+    static struct sent wire, after;
+    static const struct pw_span plain[] = JUPYTER(BYTES(""), BENIGN);
+    struct fixture signer, second;
+    foreign_wall(&signer, PW_LAYOUT_JUPYTER, JUPYTER_RULES, PW_VERIFY_OFF, true);
+    foreign_wall(&second, PW_LAYOUT_JUPYTER, JUPYTER_RULES, PW_VERIFY_REQUIRED, false);
+    through(&signer, plain, PW_COUNT(plain), &wire);
+    wire.frames[7] = BYTES(EVIL);
+    const struct pw_decision *decision = through(&second, wire.frames, wire.count, &after);
+    assert_int_equal(decision->sig.state, PW_SIG_UNDATED);
+    assert_int_equal(decision->reason, PW_R_IMPORT_DENIED);
+    assert_int_equal(decision->finds[0].frame, 7);
+    finish(&signer);
+    finish(&second);
+}
+
+/* frames = … begins with the header, whether signatures are looked at or not. */
+static void
+a_message_without_the_jupyter_shape_is_refused_even_unverified(void **state)
+{
+    (void)state;
+    static struct sent wire;
+    struct fixture f;
+    struct pw_span frame = BYTES(BENIGN);
+    foreign_wall(&f, PW_LAYOUT_JUPYTER, "pickle*", PW_VERIFY_OFF, true);
+    assert_int_equal(through(&f, &frame, 1, &wire)->reason, PW_R_SIG_FORMAT);
+    f.options.on_violation = PW_PASS;
+    pw_pipeline_free(&f.pipe);
+    start(&f);
+    const struct pw_decision *decision = through(&f, &frame, 1, &wire);
+    assert_int_equal(decision->verdict, PW_PASS);
+    assert_false(decision->enforced || decision->edited);
+    finish(&f);
+}
+
+static void
+a_wall_that_only_reports_looks_behind_a_wrong_signature(void **state)
+{
+    (void)state;
+    static struct sent after;
+    static const uint8_t zeros[32];
+    struct pw_span frames[] = {{zeros, sizeof zeros}, BYTES(EVIL)};
+    struct fixture f;
+    foreign_wall(&f, PW_LAYOUT_DETACHED, "pickle", PW_VERIFY_REQUIRED, false);
+    f.options.on_violation = PW_PASS;
+    pw_pipeline_free(&f.pipe);
+    start(&f);
+    const struct pw_decision *decision = through(&f, frames, 2, &after);
+    assert_int_equal(decision->verdict, PW_PASS);
+    assert_int_equal(decision->find_count, 2);
+    assert_int_equal(decision->finds[0].reason, PW_R_SIG_BAD);
+    assert_int_equal(decision->finds[0].frame, 0);
+    assert_int_equal(decision->finds[1].reason, PW_R_IMPORT_DENIED);
+    assert_int_equal(decision->finds[1].frame, 1);
+    finish(&f);
+}
+
 static void
 judge_once(void *state)
 {
@@ -509,6 +797,11 @@ main(void)
         cmocka_unit_test(optional_takes_unsigned_messages_but_no_bad_signature),
         cmocka_unit_test(a_trailer_stays_when_strip_is_off),
         cmocka_unit_test(a_wall_that_does_both_replaces_the_trailer),
+        cmocka_unit_test(each_foreign_layout_is_added_kept_exchanged_and_stripped),
+        cmocka_unit_test(an_unsigned_message_is_refused_in_every_foreign_layout),
+        cmocka_unit_test(an_attack_in_a_buffer_that_nobody_signed_is_found),
+        cmocka_unit_test(a_message_without_the_jupyter_shape_is_refused_even_unverified),
+        cmocka_unit_test(a_wall_that_only_reports_looks_behind_a_wrong_signature),
         cmocka_unit_test(without_memory_nothing_passes_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

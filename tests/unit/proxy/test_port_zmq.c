@@ -142,10 +142,33 @@ static const struct edit_case edit_cases[] = {
     {"a trailer cut off and another put on", {BYTES("oneTT")}, 1,
      {.cut = true, .keep = 3, .trailer_len = 1, .trailer = "N"}, {BYTES("oneN")}, 1},
     {"a trailer frame dropped", {BYTES("one"), BYTES("TT")}, 2,
-     {.drop_last = true, .carrier = 0}, {BYTES("one")}, 1},
+     {.drop_frame = true, .carrier = 0}, {BYTES("one")}, 1},
     {"a trailer frame exchanged", {BYTES("one"), BYTES("TT")}, 2,
-     {.drop_last = true, .as_frame = true, .carrier = 0, .trailer_len = 1, .trailer = "N"},
+     {.drop_frame = true, .as_frame = true, .carrier = 0, .trailer_len = 1, .trailer = "N"},
      {BYTES("one"), BYTES("N")}, 2},
+    {"a trailer before the only frame", {BYTES("one")}, 1,
+     {.front = true, .trailer_len = 2, .trailer = "TT"}, {BYTES("TTone")}, 1},
+    {"a trailer cut off the front", {BYTES("one"), BYTES("TTtwo")}, 2,
+     {.cut = true, .carrier = 1, .skip = 2, .keep = 3}, {BYTES("one"), BYTES("two")}, 2},
+    {"a trailer at the front exchanged", {BYTES("TTone")}, 1,
+     {.cut = true, .skip = 2, .keep = 3, .front = true, .trailer_len = 1, .trailer = "N"},
+     {BYTES("None")}, 1},
+    {"a trailer frame before the only one", {BYTES("one")}, 1,
+     {.as_frame = true, .behind = 1, .trailer_len = 2, .trailer = "TT"},
+     {BYTES("TT"), BYTES("one")}, 2},
+    {"a trailer frame before the last", {BYTES("a"), BYTES("b"), BYTES("c")}, 3,
+     {.as_frame = true, .behind = 1, .trailer_len = 2, .trailer = "TT"},
+     {BYTES("a"), BYTES("b"), BYTES("TT"), BYTES("c")}, 4},
+    {"the frame before the last dropped", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
+     {.drop_frame = true, .behind = 1}, {BYTES("a"), BYTES("c")}, 2},
+    {"the frame before the last exchanged", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
+     {.drop_frame = true, .as_frame = true, .behind = 1, .trailer_len = 1, .trailer = "N"},
+     {BYTES("a"), BYTES("N"), BYTES("c")}, 3},
+    {"a frame in the middle exchanged", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
+     {.cut = true, .carrier = 1, .trailer_len = 1, .trailer = "N"},
+     {BYTES("a"), BYTES("N"), BYTES("c")}, 3},
+    {"a large frame cut at its front", {{large, sizeof large}}, 1,
+     {.cut = true, .skip = 32, .keep = sizeof large - 32}, {{large + 32, sizeof large - 32}}, 1},
     {"cut to nothing", {BYTES("TT")}, 1, {.cut = true, .keep = 0}, {{NULL, 0}}, 1},
     {"a large frame cut", {{large, sizeof large}}, 1, {.cut = true, .keep = sizeof large - 72},
      {{large, sizeof large - 72}}, 1},
@@ -159,6 +182,7 @@ an_edited_message_leaves_as_the_edit_says(void **state)
 {
     struct bench *bench = *state;
     memset(large, 'L', sizeof large);
+    large[32] = 'S';
     for (size_t i = 0; i < PW_COUNT(edit_cases); i++) {
         const struct edit_case *c = &edit_cases[i];
         produce(bench, c->in, c->in_count);

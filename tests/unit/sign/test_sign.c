@@ -519,6 +519,7 @@ a_state_has_the_word_of_the_audit_line(void **state)
     } cases[] = {
         {{.state = PW_SIG_NONE}, "none"},
         {{.state = PW_SIG_OK}, "ok"},
+        {{.state = PW_SIG_UNDATED}, "ok_undated"},
         {{.state = PW_SIG_MISSING, .reason = PW_R_SIG_MISSING}, "missing"},
         {{.state = PW_SIG_BAD, .reason = PW_R_SIG_UNKNOWN_KEY}, "unknown_key"},
         {{.state = PW_SIG_BAD, .reason = PW_R_SIG_FORMAT}, "format"},
