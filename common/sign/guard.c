@@ -25,7 +25,7 @@ enum {
 
 static const uint64_t ns_per_ms = 1000000;
 static const uint64_t ns_per_s = 1000000000;
-static const uint64_t pace_ns = 100000000;  /* the disk is written about so often */
+static const uint64_t pace_ns = 100000000;  /* the disk is ahead by so much traffic */
 static const uint64_t idle_ns = 1000000000; /* who moves nothing for so long is written down
                                                exactly */
 static const uint64_t slack_ns = 1000000000; /* clocks of one machine differ by less */
@@ -55,9 +55,9 @@ struct pw_guard {
 
 /* --- the writer ------------------------------------------------------------------------
  * A sender's numbers are accepted up to its ceiling, which is on the disk already. When it
- * comes near, the writer sets the next one `block` numbers ahead. The block follows the
- * pace: it grows when the disk would be written more often than every 100 ms. So a sender
- * with less than ten messages a second has none, and loses none in a crash.
+ * comes near, the writer sets the next one `block` numbers ahead: what the sender sends in
+ * 100 ms. So the disk is written some ten times a second at most; a sender with less than
+ * ten messages a second has no block, and loses none of them in a crash.
  */
 
 static uint64_t
@@ -67,31 +67,33 @@ add_up(uint64_t a, uint64_t b)
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+/* What a sender that moved by `moved` in `elapsed` sends in 100 ms. A burst tells little
+ * about that, so no more than four times as much as it was. */
 static uint32_t
-next_block(const struct pw_guard *guard, uint32_t block, uint64_t now)
+block_for(uint64_t moved, uint64_t elapsed)
 {
-    uint64_t since = now - guard->written_ns;
-    if (since < pace_ns + guard->cost_ns) {
-        return block < BLOCK_MAX / 4 ? block * 4 + 3 : BLOCK_MAX;
-    }
-    return since < 2 * pace_ns + guard->cost_ns ? block : block / 2;
+    moved = moved < BLOCK_MAX ? moved : BLOCK_MAX;
+    uint64_t block = moved * pace_ns / (elapsed > 0 ? elapsed : 1);
+    uint64_t most = moved * 4 + 3 < BLOCK_MAX ? moved * 4 + 3 : BLOCK_MAX;
+    return (uint32_t)(block < most ? block : most);
 }
 
-/* How far the disk shall be ahead of this sender. It may come down: then so does what is
- * accepted, before the disk says so. */
+/*
+ * How far the disk shall be ahead of this sender. It may come down: then so does what is
+ * accepted, before the disk says so. `busy`: the disk was written just now.
+ */
 static void
-set_goal(struct pw_guard *guard, struct pw_sender *sender, uint64_t now)
+set_goal(struct pw_guard *guard, struct pw_sender *sender, uint64_t now, bool busy)
 {
     uint64_t top = sender->need > sender->top ? sender->need : sender->top;
-    if (top != sender->noted) {
-        sender->moved_ns = now;
+    uint64_t elapsed = now - sender->noted_ns;
+    if (sender->asks || sender->need > sender->ceiling || elapsed >= idle_ns) {
+        sender->block = block_for(top - sender->noted, elapsed);
+        /* Many slow senders: one write serves all, if all have something ahead. */
+        sender->block += busy && sender->block == 0 && top != sender->noted;
+        sender->noted = top;
+        sender->noted_ns = now;
     }
-    if (sender->asks || sender->need > sender->ceiling) {
-        sender->block = next_block(guard, sender->block, now);
-    } else if (now - sender->moved_ns >= idle_ns) {
-        sender->block = 0;
-    }
-    sender->noted = top;
     sender->asks = false;
     sender->goal = add_up(top, sender->block);
     if (sender->goal < sender->ceiling) {
@@ -104,9 +106,10 @@ static void
 set_goals(struct pw_guard *guard)
 {
     uint64_t now = pw_clock_steady();
+    bool busy = now - guard->written_ns < pace_ns + guard->cost_ns;
     guard->loose = false;
     for (size_t i = 0; i < guard->replay.count; i++) {
-        set_goal(guard, &guard->replay.senders[i], now);
+        set_goal(guard, &guard->replay.senders[i], now, busy);
     }
 }
 

@@ -61,8 +61,8 @@ struct pw_sender {
     uint64_t ceiling;  /* no number above it is accepted before the disk has it */
     uint64_t goal;     /* the ceiling that is being written */
     uint64_t need;     /* a number that waits for the ceiling; 0: none */
-    uint64_t noted;    /* `top` when the disk was last written */
-    uint64_t moved_ns; /* steady clock: when `top` was last seen to have moved */
+    uint64_t noted;    /* `top` when its pace was last measured, */
+    uint64_t noted_ns; /* and the steady clock then */
     uint32_t block;    /* how far ahead of `top` a ceiling is set */
     bool asks;         /* the ceiling is near */
 };
