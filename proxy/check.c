@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/sign/guard.h"
 #include "proxy/layout.h"
 
@@ -102,29 +103,31 @@ check_audit(const struct pw_settings *settings, struct pw_why *why)
     return check_folder(settings, "audit.file", folder, why);
 }
 
+/* A bare key serves the envelopes of other programs only. */
+static bool
+serves(const struct pw_key *key, const struct pw_channel *channel)
+{
+    bool ours = pw_channel_layout(channel) == PW_LAYOUT_NONE;
+    return pw_key_takes(key, channel->name) && !(ours && pw_key_is_bare(key));
+}
+
 static enum pw_err
 check_signer(const struct pw_settings *settings, const struct pw_channel *channel,
              const struct pw_keyring *ring, struct pw_why *why)
 {
     char setting[PW_PLACE_MAX];
+    struct pw_why inner = {0};
     snprintf(setting, sizeof setting, "channel.%s.sign", channel->name);
-    const struct pw_key *key = pw_keyring_find(ring, channel->sign);
+    const struct pw_key *key =
+        pw_keyring_signer(ring, channel->sign, channel->name, pw_clock_wall(), &inner);
     if (key == NULL) {
-        return refuse(settings, setting, why,
-                      "no key \"%s\" in %s; picklewall key list %s shows which there are",
-                      channel->sign, settings->keys, settings->keys);
+        return refuse(settings, setting, why, "%s", inner.text);
     }
-    if (pw_key_role(key) != PW_ROLE_SIGN) {
+    if (!serves(key, channel)) {
         return refuse(settings, setting, why,
-                      "key \"%s\" can only verify; put its secret half into %s",
-                      channel->sign, settings->keys);
-    }
-    if (!pw_key_takes(key, channel->name)) {
-        return refuse(
-            settings, setting, why,
-            "key \"%s\" is not for this channel; change its channel: line, or make a "
-            "key with --channel %s",
-            channel->sign, channel->name);
+                      "%s: this key is for the envelopes of other programs; make one with "
+                      "picklewall key new",
+                      pw_key_name(key));
     }
     return PW_E_OK;
 }
@@ -134,7 +137,7 @@ check_verifier(const struct pw_settings *settings, const struct pw_channel *chan
                const struct pw_keyring *ring, struct pw_why *why)
 {
     for (size_t i = 0; i < pw_keyring_count(ring); i++) {
-        if (pw_key_takes(pw_keyring_at(ring, i), channel->name)) {
+        if (serves(pw_keyring_at(ring, i), channel)) {
             return PW_E_OK;
         }
     }
@@ -162,8 +165,9 @@ check_foreign(const struct pw_settings *settings, const struct pw_channel *chann
     return refuse(settings, setting, why, "%s", inner.text);
 }
 
-static enum pw_err
-check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct pw_why *why)
+enum pw_err
+pw_check_keys(const struct pw_settings *settings, struct pw_keyring **ring,
+              struct pw_why *why)
 {
     struct pw_why inner = {0};
     *ring = NULL;
@@ -184,6 +188,9 @@ check_keys(const struct pw_settings *settings, struct pw_keyring **ring, struct 
             err = check_verifier(settings, channel, *ring, why);
         }
         err = err == PW_E_OK ? check_foreign(settings, channel, *ring, why) : err;
+    }
+    if (err != PW_E_OK) {
+        pw_keyring_free(ring);
     }
     return err;
 }
@@ -213,7 +220,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *keys = NULL;
     enum pw_err err = check_folder(settings, "state", settings->state, why);
     err = err == PW_E_OK ? check_audit(settings, why) : err;
-    err = err == PW_E_OK ? check_keys(settings, &keys, why) : err;
+    err = err == PW_E_OK ? pw_check_keys(settings, &keys, why) : err;
     err = err == PW_E_OK ? check_replay(settings, why) : err;
     if (err == PW_E_OK && ring != NULL) {
         *ring = keys;

@@ -17,4 +17,8 @@
 PW_CHECK_RESULT enum pw_err pw_check_settings(const struct pw_settings *settings,
                                               struct pw_keyring **ring, struct pw_why *why);
 
+/* Of these checks, those of the keys. *ring is NULL after an error. */
+PW_CHECK_RESULT enum pw_err pw_check_keys(const struct pw_settings *settings,
+                                          struct pw_keyring **ring, struct pw_why *why);
+
 #endif

@@ -25,15 +25,19 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/quarantine/store.h"
-#include "common/sign/keyring.h"
-#include "common/sign/sign.h"
-#include "proxy/check.h"
+#include "proxy/keys.h"
 #include "proxy/layout.h"
 #include "proxy/pipeline.h"
 #include "proxy/port_zmq.h"
 #include "proxy/relay.h"
 
-enum { PATH_LIMIT = 4096, DETAIL_LIMIT = 65536, AUDIT_GRACE_MS = 5000 };
+enum {
+    PATH_LIMIT = 4096,
+    DETAIL_LIMIT = 65536,
+    AUDIT_GRACE_MS = 5000,
+    GIVE_UP_MS = 500, /* how often the end of that grace is looked for */
+    KEYS_MS = 1000,   /* how often the key folder is looked at */
+};
 
 static const uint64_t ns_per_ms = 1000000;
 
@@ -41,10 +45,8 @@ static const uint64_t ns_per_ms = 1000000;
 struct lane {
     const struct pw_channel *channel;
     zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
-    struct pw_verifier *verifier;
+    struct pw_keys_box *keys;
     struct pw_guard *guard;
-    struct pw_signer *signer;
-    struct pw_foreign *foreign; /* instead of these three, with another program's layout */
     struct pw_pipeline *pipe;
     struct pw_port *port; /* the relay's once it runs */
     struct pw_relay *relay;
@@ -71,13 +73,15 @@ struct daemon {
     int lock;    /* file in it */
     int signals; /* signalfd */
     atomic_int order;
-    struct pw_keyring *keys;
+    struct pw_keys *keys;
     struct pw_audit *audit;
     struct pw_store *store;
-    const char **names; /* of all channels */
     struct lane *lanes;
     size_t lane_count;
-    uint64_t abort_at; /* steady clock; 0: not draining */
+    enum pw_keys_news keys_news; /* not yet in the audit log */
+    struct pw_why keys_why;      /* of the last refusal */
+    uint64_t keys_at;            /* steady clock: look at the key folder then */
+    uint64_t abort_at;           /* steady clock; 0: not draining */
 };
 
 /* --- one channel -------------------------------------------------------------------- */
@@ -107,6 +111,10 @@ static enum pw_err
 open_guard(struct daemon *self, struct lane *lane, struct pw_why *why)
 {
     const struct pw_channel *channel = lane->channel;
+    if (channel->verify == PW_SET_VERIFY_OFF ||
+        pw_channel_layout(channel) != PW_LAYOUT_NONE) {
+        return PW_E_OK;
+    }
     lane->guard = pw_guard_open(
         &(struct pw_guard_options){
             .state = self->settings->state,
@@ -117,37 +125,6 @@ open_guard(struct daemon *self, struct lane *lane, struct pw_why *why)
         },
         why);
     return lane->guard != NULL ? PW_E_OK : fail_at(self, lane, "replay", PW_E_CREATE, why);
-}
-
-static enum pw_err
-open_signatures(struct daemon *self, struct lane *lane, struct pw_why *why)
-{
-    const struct pw_channel *channel = lane->channel;
-    if (pw_channel_layout(channel) != PW_LAYOUT_NONE) {
-        enum pw_err err = pw_channel_foreign(channel, self->keys, &lane->foreign, why);
-        return err == PW_E_OK ? PW_E_OK : fail_at(self, lane, "envelope", err, why);
-    }
-    if (channel->verify != PW_SET_VERIFY_OFF) {
-        lane->verifier = pw_verifier_new(self->keys, channel->name, PW_DIR_FORWARD,
-                                         self->names, self->lane_count);
-        if (lane->verifier == NULL) {
-            pw_fail(why, PW_E_NOMEM, "out of memory");
-            return fail_at(self, lane, "verify", PW_E_NOMEM, why);
-        }
-        enum pw_err err = open_guard(self, lane, why);
-        if (err != PW_E_OK) {
-            return err;
-        }
-    }
-    if (channel->sign != NULL) {
-        uint64_t epoch = pw_clock_wall() / ns_per_ms;
-        lane->signer = pw_signer_new(self->keys, channel->sign, channel->name,
-                                     PW_DIR_FORWARD, epoch, why);
-        if (lane->signer == NULL) {
-            return fail_at(self, lane, "sign", PW_E_CONFIG, why);
-        }
-    }
-    return PW_E_OK;
 }
 
 static enum pw_err
@@ -168,11 +145,11 @@ open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
         .envelope = as_frame ? PW_ENVELOPE_FRAME : PW_ENVELOPE_TAIL,
         .strip = channel->strip,
         .max_frames = channel->max_frames,
-        .verifier = lane->verifier,
+        .verifier = lane->keys->now->verifier,
         .guard = lane->guard,
-        .signer = lane->signer,
+        .signer = lane->keys->now->signer,
         .layout = pw_channel_layout(channel),
-        .foreign = lane->foreign,
+        .foreign = lane->keys->now->foreign,
     });
     if (lane->pipe == NULL) {
         pw_fail(why, PW_E_NOMEM, "out of memory");
@@ -220,7 +197,7 @@ lane_thread(zsock_t *control, void *arg)
 static enum pw_err
 open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
 {
-    enum pw_err err = open_signatures(self, lane, why);
+    enum pw_err err = open_guard(self, lane, why);
     err = err == PW_E_OK ? open_pipeline(self, lane, why) : err;
     if (err != PW_E_OK) {
         return err;
@@ -261,6 +238,7 @@ make_relay(struct daemon *self, struct lane *lane, struct pw_why *why)
         lane->relay = pw_relay_new(&(struct pw_relay_options){
             .name = lane->channel->name,
             .pipe = lane->pipe,
+            .keys = lane->keys,
             .audit = self->audit,
             .audit_channel = number,
             .store = self->store,
@@ -279,10 +257,7 @@ close_lane(struct lane *lane)
     zactor_destroy(&lane->thread);
     pw_relay_free(&lane->relay);
     pw_pipeline_free(&lane->pipe);
-    pw_verifier_free(&lane->verifier);
     pw_guard_close(&lane->guard);
-    pw_signer_free(&lane->signer);
-    pw_foreign_free(&lane->foreign);
     free(lane->inputs);
     free(lane->outputs);
 }
@@ -341,7 +316,8 @@ open_keys(struct daemon *self, struct pw_why *why)
     if (sodium_init() < 0) {
         return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
     }
-    return pw_check_settings(self->settings, &self->keys, why);
+    self->keys = pw_keys_open(self->settings, why);
+    return self->keys != NULL ? PW_E_OK : PW_E_CONFIG;
 }
 
 static enum pw_err
@@ -372,14 +348,13 @@ make_lanes(struct daemon *self, struct pw_why *why)
 {
     size_t count = self->settings->channel_count;
     self->lanes = calloc(count, sizeof *self->lanes);
-    self->names = calloc(count, sizeof *self->names);
-    if (self->lanes == NULL || self->names == NULL) {
+    if (self->lanes == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
     self->lane_count = count;
     for (size_t i = 0; i < count; i++) {
         self->lanes[i].channel = &self->settings->channels[i];
-        self->names[i] = self->settings->channels[i].name;
+        self->lanes[i].keys = pw_keys_box(self->keys, i);
     }
     return PW_E_OK;
 }
@@ -406,10 +381,9 @@ close_daemon(struct daemon *self)
         close_lane(&self->lanes[i]);
     }
     free(self->lanes);
-    free(self->names);
     pw_audit_close(&self->audit);
     pw_store_free(&self->store);
-    pw_keyring_free(&self->keys);
+    pw_keys_close(&self->keys);
     pw_file_close(&self->signals);
     pw_file_close(&self->lock);
     pw_file_close(&self->state);
@@ -464,7 +438,7 @@ warn_if_open(const struct pw_channel *channel)
 }
 
 static void
-describe_lane(const struct lane *lane)
+describe_lane(const struct daemon *self, const struct lane *lane)
 {
     static const char *const violation[] = {[PW_DROP] = "dropped",
                                             [PW_QUARANTINE] = "quarantined",
@@ -473,6 +447,7 @@ describe_lane(const struct lane *lane)
                                          [PW_SET_VERIFY_OPTIONAL] = "verified when there",
                                          [PW_SET_VERIFY_REQUIRED] = "required"};
     const struct pw_channel *channel = lane->channel;
+    const struct pw_key *signer = pw_keys_signer(self->keys, (size_t)(lane - self->lanes));
     char in[400];
     char out[400];
     describe_side(&channel->in, lane->inputs, in, sizeof in);
@@ -482,7 +457,7 @@ describe_lane(const struct lane *lane)
         PW_LOG_INFO,
         "channel %s: policy %s, violations are %s; signatures are %s, key that signs: %s",
         channel->name, pw_policy_name(channel->policy), violation[channel->on_violation],
-        verify[channel->verify], channel->sign == NULL ? "none" : channel->sign);
+        verify[channel->verify], signer == NULL ? "none" : pw_key_name(signer));
     warn_if_open(channel);
 }
 
@@ -490,7 +465,7 @@ static void
 describe(const struct daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
-        describe_lane(&self->lanes[i]);
+        describe_lane(self, &self->lanes[i]);
     }
     pw_log(PW_LOG_INFO, "audit log %s, quarantine %s/quarantine",
            self->settings->audit_file, self->settings->state);
@@ -499,7 +474,8 @@ describe(const struct daemon *self)
 
 /* Hand `detail` over as an event of the whole process. */
 static void
-push_event(struct daemon *self, enum pw_audit_event event, struct pw_json *json)
+push_event(struct daemon *self, enum pw_audit_event event, enum pw_level level,
+           struct pw_json *json)
 {
     struct pw_buf *text = json->out;
     if (json->err != PW_E_OK ||
@@ -509,9 +485,34 @@ push_event(struct daemon *self, enum pw_audit_event event, struct pw_json *json)
     struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
                                      .channel = -1,
                                      .event = (uint8_t)event,
+                                     .level = (uint8_t)level,
                                      .detail = (char *)text->bytes};
     /* Refused only when the operator has given the log up; it counts what it lost. */
     (void)!pw_audit_push(self->audit, &record, 1);
+}
+
+/*
+ * "event":"key": what became of a look at the key folder. Later, while the log cannot be
+ * written: this thread must go on to hear signals.
+ */
+static void
+audit_keys(struct daemon *self)
+{
+    if (self->keys_news == PW_KEYS_SAME || !pw_audit_ready(self->audit)) {
+        return;
+    }
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    bool refused = self->keys_news == PW_KEYS_REFUSED;
+    if (refused) {
+        pw_json_str(&json, "error", self->keys_why.text);
+    }
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "what", refused ? "key.reload_failed" : "key.reload");
+    pw_keys_describe(self->keys, &json);
+    pw_json_end_object(&json);
+    push_event(self, PW_EVENT_KEY, refused ? PW_LEVEL_HIGH : PW_LEVEL_INFO, &json);
+    self->keys_news = PW_KEYS_SAME;
 }
 
 static void
@@ -551,7 +552,7 @@ audit_start(struct daemon *self)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
-    push_event(self, PW_EVENT_START, &json);
+    push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
 }
 
 static void
@@ -577,7 +578,7 @@ audit_stop(struct daemon *self)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
-    push_event(self, PW_EVENT_STOP, &json);
+    push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
 }
 
 /* Tell a service manager that waits for it (sd_notify(3)). */
@@ -603,15 +604,52 @@ notify(const char *words)
 
 /* --- running ------------------------------------------------------------------------- */
 
+/* Wake the channels, so that they look at what was left for them. */
 static void
-give_order(struct daemon *self, enum pw_order order)
+wake_lanes(struct daemon *self)
 {
-    atomic_store(&self->order, order);
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL && !self->lanes[i].ended) {
             zstr_send(self->lanes[i].thread, "look");
         }
     }
+}
+
+static void
+give_order(struct daemon *self, enum pw_order order)
+{
+    atomic_store(&self->order, order);
+    wake_lanes(self);
+}
+
+static void
+tell_new_keys(struct daemon *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        const struct pw_key *key = pw_keys_signer(self->keys, i);
+        if (key != NULL) {
+            pw_log(PW_LOG_INFO, "channel %s: key that signs: %s",
+                   self->lanes[i].channel->name, pw_key_name(key));
+        }
+    }
+    pw_log(PW_LOG_INFO, "keys: %s was read again, and is in force", self->settings->keys);
+}
+
+static void
+look_at_keys(struct daemon *self, bool force)
+{
+    struct pw_why why = {0};
+    self->keys_at = pw_clock_steady() + KEYS_MS * ns_per_ms;
+    enum pw_keys_news news = pw_keys_look(self->keys, force, &why);
+    if (news == PW_KEYS_NEW) {
+        wake_lanes(self);
+        tell_new_keys(self);
+    } else if (news == PW_KEYS_REFUSED) {
+        pw_log(PW_LOG_ERROR, "keys: %s; the keys that were in force stay", why.text);
+        self->keys_why = why;
+    }
+    self->keys_news = news == PW_KEYS_SAME ? self->keys_news : news;
+    audit_keys(self);
 }
 
 static void
@@ -641,6 +679,9 @@ read_signals(struct daemon *self)
             stop(self);
         } else {
             pw_audit_reopen(self->audit);
+            if (info.ssi_signo == SIGHUP) {
+                look_at_keys(self, true);
+            }
         }
     }
 }
@@ -656,6 +697,15 @@ give_up_log(struct daemon *self)
     pw_log(PW_LOG_ERROR, "audit log: it cannot be written, and there is no more time");
     pw_audit_abort(self->audit);
     self->abort_at = 0;
+}
+
+/* How long watch may sleep; ms. */
+static int
+next_duty(const struct daemon *self)
+{
+    uint64_t now = pw_clock_steady();
+    uint64_t keys_ms = self->keys_at > now ? (self->keys_at - now) / ns_per_ms + 1 : 0;
+    return self->abort_at != 0 && keys_ms > GIVE_UP_MS ? GIVE_UP_MS : (int)keys_ms;
 }
 
 /* Signals, and the last word of each channel, until all have said it. */
@@ -682,9 +732,12 @@ watch(struct daemon *self, struct pw_why *why)
         if (left == 0) {
             break;
         }
-        zmq_poll(items, count, self->abort_at != 0 ? 500 : -1);
+        zmq_poll(items, count, next_duty(self));
         if (items[0].revents != 0) {
             read_signals(self);
+        }
+        if (pw_clock_steady() >= self->keys_at) {
+            look_at_keys(self, false);
         }
         give_up_log(self);
         for (size_t i = 0, item = 1; i < self->lane_count; i++) {

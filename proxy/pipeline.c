@@ -55,6 +55,15 @@ pw_pipeline_free(struct pw_pipeline **pipe)
     *pipe = NULL;
 }
 
+void
+pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
+                struct pw_signer *signer, struct pw_foreign *foreign)
+{
+    pipe->options.verifier = verifier;
+    pipe->options.signer = signer;
+    pipe->options.foreign = foreign;
+}
+
 /* ---- findings -------------------------------------------------------------------------
  */
 
@@ -202,6 +211,7 @@ verify(struct passage *passage, uint64_t now_ns)
         return;
     }
     struct pw_span trailer = detach_trailer(passage, carrier, len);
+    pw_verifier_set_now(options->verifier, now_ns);
     pw_verifier_check(options->verifier, passage->frames, passage->count, trailer, sig);
     if (sig->state != PW_SIG_OK) {
         passage->frame = carrier;
@@ -220,6 +230,11 @@ sign(struct passage *passage, uint64_t now_ns)
     bool as_frame = options->envelope == PW_ENVELOPE_FRAME;
     if (!as_frame && !find_carrier(options->rules, passage->count, &carrier)) {
         refuse(passage, PW_R_RULE_COUNT); /* no pickle that could carry it */
+        return;
+    }
+    enum pw_reason unusable = pw_signer_usable(options->signer, now_ns);
+    if (unusable != PW_R_NONE) {
+        refuse(passage, unusable); /* the receiver would refuse it */
         return;
     }
     if (pw_signer_sign(options->signer, passage->frames, passage->count, now_ns,

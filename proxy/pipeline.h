@@ -97,6 +97,13 @@ struct pw_pipeline *pw_pipeline_new(const struct pw_pipeline_options *options);
 void pw_pipeline_free(struct pw_pipeline **pipe);
 
 /*
+ * Verify and sign with these from the next message on, instead of what the options named;
+ * NULL exactly where that was NULL. Borrowed as there.
+ */
+void pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
+                     struct pw_signer *signer, struct pw_foreign *foreign);
+
+/*
  * Judge one message of `count` frames. Never fails: what cannot be examined is refused with
  * "internal.error". `now_ns` is wall time, read once a burst.
  */

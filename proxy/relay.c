@@ -175,12 +175,24 @@ record_error(struct pw_relay *relay, const char *words)
 
 /* --- one message ------------------------------------------------------------------- */
 
+/* Between two messages, never inside one. */
+static void
+take_keys(struct pw_relay *relay)
+{
+    const struct pw_channel_keys *keys =
+        relay->options.keys == NULL ? NULL : pw_keys_take(relay->options.keys);
+    if (keys != NULL) {
+        pw_pipeline_use(relay->options.pipe, keys->verifier, keys->signer, keys->foreign);
+    }
+}
+
 static void
 judge_oldest(struct pw_relay *relay)
 {
     if (relay->judged) {
         return;
     }
+    take_keys(relay);
     const struct pw_message *message = queue_oldest(&relay->queue);
     pw_pipeline_judge(relay->options.pipe, message->frames, message->count, relay->now,
                       &relay->decision);
@@ -427,6 +439,7 @@ run(struct pw_relay *relay)
 {
     while (order(relay) == PW_ORDER_RUN) {
         if (relay->queue.count == 0) {
+            take_keys(relay); /* so that old ones do not live on in an idle channel */
             if (!pw_audit_ready(relay->options.audit)) {
                 wait_for(relay, 0, AUDIT_PAUSE_MS);
                 continue;

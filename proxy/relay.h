@@ -11,6 +11,7 @@
 
 #include "common/audit/audit.h"
 #include "common/quarantine/store.h"
+#include "proxy/keys.h"
 #include "proxy/pipeline.h"
 #include "proxy/port.h"
 
@@ -25,6 +26,7 @@ enum pw_order {
 struct pw_relay_options {
     const char *name; /* of the channel */
     struct pw_pipeline *pipe;
+    struct pw_keys_box *keys; /* NULL: those of the pipeline, for ever */
     struct pw_audit *audit;
     int audit_channel;
     struct pw_store *store;

@@ -62,6 +62,26 @@ read_name(const struct pw_row *row, const char *text, void *field, struct pw_why
     return store_text(field, text, why);
 }
 
+/* A name, or a pattern for names: * and ? besides. */
+static enum pw_err
+read_key(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
+{
+    char name[80];
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len && i < sizeof name; i++) {
+        name[i] = text[i] == '*' || text[i] == '?' ? 'x' : text[i];
+    }
+    name[len < sizeof name ? len : sizeof name - 1] = '\0';
+    if (text[0] != '\0' && !pw_schema_is_name(name)) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "\"%.80s\" is no name of a key; use up to 64 letters, digits, . _ - "
+                       "and no dot in front, or a pattern for names with * and ?",
+                       text);
+    }
+    (void)row;
+    return store_text(field, text, why);
+}
+
 static enum pw_err
 read_bool(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
 {
@@ -199,7 +219,7 @@ read_frames(const struct pw_row *row, const char *text, void *field, struct pw_w
 }
 
 static read_fn *const readers[] = {
-    [PW_TYPE_NAME] = read_name,     [PW_TYPE_KEY] = read_name,
+    [PW_TYPE_NAME] = read_name,     [PW_TYPE_KEY] = read_key,
     [PW_TYPE_PATH] = read_path,     [PW_TYPE_BOOL] = read_bool,
     [PW_TYPE_CHOICE] = read_choice, [PW_TYPE_INT] = read_int,
     [PW_TYPE_SIZE] = read_size,     [PW_TYPE_DURATION] = read_duration,

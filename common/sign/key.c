@@ -293,6 +293,12 @@ pw_key_validity(const struct pw_key *key)
     return key->validity;
 }
 
+const char *
+pw_key_file(const struct pw_key *key)
+{
+    return key->file;
+}
+
 bool
 pw_key_is_bare(const struct pw_key *key)
 {

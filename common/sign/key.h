@@ -103,6 +103,10 @@ enum pw_role pw_key_role(const struct pw_key *key);
 const uint8_t *pw_key_id(const struct pw_key *key);   /* 8 bytes */
 const char *pw_key_channel(const struct pw_key *key); /* the pattern; "" means any */
 
+/* The file in its folder that it was loaded from, such as "a.pwkey"; "" for a key without.
+ */
+const char *pw_key_file(const struct pw_key *key);
+
 /* The file's word, or PW_KEY_REVOKED once pw_key_revoke was called. */
 enum pw_key_status pw_key_status(const struct pw_key *key);
 struct pw_key_validity pw_key_validity(const struct pw_key *key);

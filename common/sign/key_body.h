@@ -5,6 +5,7 @@
 #ifndef PW_COMMON_SIGN_KEY_BODY_H
 #define PW_COMMON_SIGN_KEY_BODY_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
@@ -26,6 +27,7 @@ struct pw_key {
     enum pw_key_status status;
     struct pw_key_validity validity;
     bool bare;
+    char file[NAME_MAX + 1];
     atomic_bool revoked; /* the list may name it while relays use it */
     uint8_t id[PW_KEY_ID];
     uint8_t public_key[PW_KEY_BYTES]; /* Ed25519 only */

@@ -24,6 +24,14 @@ wipe_buf(struct pw_buf *buf)
     pw_buf_free(buf);
 }
 
+/* What stands behind the last slash. */
+static const char *
+name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 /*
  * A file of a mounted Kubernetes secret is a link to "..data/NAME", and "..data" a link to
  * the current version. That one shape is followed, and nothing else.
@@ -52,8 +60,7 @@ open_mounted(int dir, const char *name)
 int
 pw_key_open(const char *path, struct pw_why *why)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
+    const char *name = name_of(path);
     char folder[PATH_MAX];
     int len = snprintf(folder, sizeof folder, "%.*s.", (int)(name - path), path);
     if (len >= (int)sizeof folder || strlen(name) > NAME_MAX) {
@@ -154,8 +161,7 @@ pw_key_check_place(const char *path, const struct stat *info, struct pw_why *why
 static struct pw_key *
 parse_bare(const char *path, struct pw_span text, struct pw_why *why)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash == NULL ? path : slash + 1;
+    const char *name = name_of(path);
     char stem[NAME_MAX + 1];
     snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(".hex")), name);
     return pw_key_parse_hex(text, stem, why);
@@ -210,6 +216,7 @@ pw_key_load(const char *path, struct pw_why *why)
     }
     struct pw_key *loaded = key;
     key = NULL;
+    snprintf(loaded->file, sizeof loaded->file, "%s", name_of(path));
     return loaded;
 }
 
@@ -278,8 +285,7 @@ find_place(const char *path, mode_t mode, struct place *place, struct pw_why *wh
 {
     char folder[PATH_MAX];
     struct stat info;
-    const char *slash = strrchr(path, '/');
-    place->name = slash == NULL ? path : slash + 1;
+    place->name = name_of(path);
     int len = snprintf(folder, sizeof folder, "%.*s.", (int)(place->name - path), path);
     if (len >= (int)sizeof folder) {
         return pw_fail(why, PW_E_NO_INPUT, "%.200s...: the path is too long", path);

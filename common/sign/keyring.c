@@ -210,25 +210,31 @@ pw_keyring_lock(const char *dir, struct pw_why *why)
 }
 
 struct pw_keyring *
-pw_keyring_load(const char *dir, struct pw_why *why)
+pw_keyring_read(const char *dir, struct pw_why *why)
 {
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_keyring_new();
     if (ring == NULL) {
         (void)pw_fail(why, PW_E_NOMEM, "%s: out of memory", dir);
         return NULL;
     }
-    PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && !lock_folder(fd, LOCK_SH) && errno == EWOULDBLOCK) {
-        (void)pw_fail(why, PW_E_BUSY, "%s: another command is changing this folder", dir);
-        return NULL;
-    }
-    /* A file system without locks has no commands that take one, so reading on is right. */
     if (add_files(ring, dir, why) != PW_E_OK || apply_list(ring, dir, why) != PW_E_OK) {
         return NULL;
     }
     struct pw_keyring *loaded = ring;
     ring = NULL;
     return loaded;
+}
+
+struct pw_keyring *
+pw_keyring_load(const char *dir, struct pw_why *why)
+{
+    PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && !lock_folder(fd, LOCK_SH) && errno == EWOULDBLOCK) {
+        (void)pw_fail(why, PW_E_BUSY, "%s: another command is changing this folder", dir);
+        return NULL;
+    }
+    /* A file system without locks has no command that takes one, so reading on is right. */
+    return pw_keyring_read(dir, why);
 }
 
 size_t

@@ -23,6 +23,9 @@ struct pw_keyring *pw_keyring_new(void);
  */
 struct pw_keyring *pw_keyring_load(const char *dir, struct pw_why *why);
 
+/* The same for a caller that holds pw_keyring_lock. */
+struct pw_keyring *pw_keyring_read(const char *dir, struct pw_why *why);
+
 /* One more share of the ring, for an owner of its own; the ring itself. Any thread. */
 struct pw_keyring *pw_keyring_share(struct pw_keyring *ring);
 

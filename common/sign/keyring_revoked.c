@@ -160,10 +160,11 @@ path_of(const char *dir, char out[static PATH_MAX], struct pw_why *why)
 static enum pw_err
 read_list(const char *path, struct pw_buf *text, struct pw_why *why)
 {
-    PW_CLEANUP(pw_file_close) int fd = pw_key_open(path, why);
+    struct pw_why inner = {0};
     struct stat info;
+    PW_CLEANUP(pw_file_close) int fd = pw_key_open(path, &inner);
     if (fd < 0) {
-        return errno == ENOENT ? PW_E_OK : PW_E_PERM;
+        return errno == ENOENT ? PW_E_OK : pw_fail(why, PW_E_PERM, "%s", inner.text);
     }
     if (fstat(fd, &info) != 0) {
         return pw_fail(why, PW_E_IO, "%s: %s", path, strerror(errno));
@@ -201,12 +202,10 @@ pw_revoked_load(const char *dir, struct pw_revoked *out, struct pw_why *why)
 {
     char path[PATH_MAX];
     PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = PW_REVOKED_FILE_MAX};
-    struct pw_why inner = {0}; /* stays unsaid when there is no list */
     *out = (struct pw_revoked){0};
-    enum pw_err err = path_of(dir, path, &inner);
-    err = err == PW_E_OK ? read_list(path, &text, &inner) : err;
-    err = err == PW_E_OK ? parse_file(path, &text, out, &inner) : err;
-    return err == PW_E_OK ? PW_E_OK : pw_fail(why, err, "%s", inner.text);
+    enum pw_err err = path_of(dir, path, why);
+    err = err == PW_E_OK ? read_list(path, &text, why) : err;
+    return err == PW_E_OK ? parse_file(path, &text, out, why) : err;
 }
 
 void

@@ -184,15 +184,60 @@ def test_a_channel_that_signs_needs_its_key(config, keys, tmp_path):
     keys("wall-1")
     assert check(config(KEYS + '        sign = "wall-1"\n')).returncode == 0
     wrong(config(KEYS + '        sign = "wall-2"\n'),
-          f'wall.conf:11: channel.jobs.sign: no key "wall-2" in {tmp_path}/keys; '
-          f'picklewall key list {tmp_path}/keys shows which there are')
+          'wall.conf:11: channel.jobs.sign: wall-2: no key of this name in the key folder; '
+          'picklewall key list shows what is there')
+
+
+def test_a_pattern_stands_for_the_one_key_that_is_active(config, keys, tmp_path):
+    first, second = keys("wall-1"), keys("wall-2")
+    path = config(KEYS + '        sign = "wall-*"\n')
+    wrong(path, 'wall.conf:11: channel.jobs.sign: wall-*: 2 keys of this pattern are active '
+          '(wall-1, wall-2); leave one, and make the others "status: verify_only", as picklewall '
+          'key rotate does')
+    first.write_text(first.read_text().replace("status: active", "status: verify_only"))
+    assert check(path).returncode == 0
+    second.write_text(second.read_text().replace("status: active", "status: retired"))
+    wrong(path, 'wall.conf:11: channel.jobs.sign: wall-*: no key of this pattern is active '
+          '(wall-1, wall-2); make one of them "status: active", as picklewall key rotate does')
+    wrong(config(KEYS + '        sign = "wall-[12]"\n'),
+          'wall.conf:11: channel.jobs.sign: "wall-[12]" is no name of a key; use up to 64 letters, '
+          'digits, . _ - and no dot in front, or a pattern for names with * and ?')
+
+
+@pytest.mark.parametrize("lines, sentence", [
+    ("status: retired", "wall-1: this key is retired and does not sign; sign with an active one"),
+    ("status: revoked", "wall-1: this key is revoked and does not sign; sign with an active one"),
+    ("not_after: 2001-01-01T00:00:00Z", "wall-1: this key was good until 2001-01-01T00:00:00Z; "
+     "make another with picklewall key rotate"),
+    ("not_before: 2550-01-01T00:00:00Z", "wall-1: this key is not good before "
+     "2550-01-01T00:00:00Z; sign with another until then"),
+])
+def test_a_key_that_may_not_sign_now_is_named(config, keys, lines, sentence):
+    path = keys("wall-1")
+    path.write_text(path.read_text().replace("status: active", lines))
+    wrong(config(KEYS + '        sign = "wall-1"\n'),
+          "wall.conf:11: channel.jobs.sign: " + sentence)
+
+
+def test_a_bare_key_signs_only_for_other_programs(config, tmp_path):
+    (tmp_path / "keys").mkdir(mode=0o700)
+    (tmp_path / "keys/trt.hex").write_text("01" * 32 + "\n")
+    (tmp_path / "keys/trt.hex").chmod(0o600)
+    wrong(config(KEYS + '        sign = "trt"\n'),
+          "wall.conf:11: channel.jobs.sign: trt: this key is for the envelopes of other programs; "
+          "make one with picklewall key new")
+    wrong(config(KEYS + '        verify = "required"\n'),
+          f"wall.conf:11: channel.jobs.verify: no key in {tmp_path}/keys is for this channel, so "
+          "no message would pass; put the senders' keys there")
+    path = config(KEYS + '        sign = "trt"\n        envelope = "suffix"\n')
+    assert check(path).stderr == ""
 
 
 def test_a_key_must_be_for_its_channel(config, keys):
     keys("wall-1", "--channel", "other*")
     wrong(config(KEYS + '        sign = "wall-1"\n'),
-          'wall.conf:11: channel.jobs.sign: key "wall-1" is not for this channel; change its '
-          'channel: line, or make a key with --channel jobs')
+          'wall.conf:11: channel.jobs.sign: wall-1: this key is for channels "other*", not for '
+          '"jobs"; use another key or change its channel: line')
 
 
 def test_a_verifying_key_cannot_sign(config, keys, tmp_path):
@@ -203,7 +248,7 @@ def test_a_verifying_key_cannot_sign(config, keys, tmp_path):
     path = config(KEYS.replace('"keys"', '"public"') + '        sign = "wall-1"\n')
     done = check(path)
     assert done.returncode == 78
-    assert 'channel.jobs.sign: key "wall-1" can only verify; put its secret half' in done.stderr
+    assert 'channel.jobs.sign: wall-1: this key only verifies; sign with' in done.stderr
 
 
 def test_required_signatures_need_a_key_that_could_have_made_them(config, tmp_path):

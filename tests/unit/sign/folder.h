@@ -5,6 +5,12 @@
 #ifndef PW_TESTS_UNIT_SIGN_FOLDER_H
 #define PW_TESTS_UNIT_SIGN_FOLDER_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
