@@ -519,6 +519,7 @@ foreign_wall(struct fixture *f, enum pw_layout layout, const char *rules,
             BYTES("{}"), BYTES("{}"), BYTES(buffer)                                        \
     }
 
+/* clang-format off */
 static const struct foreign_case {
     const char *name;
     enum pw_layout layout;
@@ -531,51 +532,18 @@ static const struct foreign_case {
     size_t tag_len;
     size_t payload_frame; /* in the signed message: a byte of it flips */
 } foreign_cases[] = {
-    {"suffix",
-     PW_LAYOUT_SUFFIX,
-     "pickle",
-     {BYTES(BENIGN)},
-     1,
-     1,
-     0,
-     sizeof BENIGN - 1,
-     32,
-     0},
-    {"suffix behind an identity",
-     PW_LAYOUT_SUFFIX,
-     "opaque,pickle",
-     {BYTES("id"), BYTES(BENIGN)},
-     2,
-     2,
-     1,
-     sizeof BENIGN - 1,
-     32,
-     1},
+    {"suffix", PW_LAYOUT_SUFFIX, "pickle", {BYTES(BENIGN)}, 1, 1, 0, sizeof BENIGN - 1, 32, 0},
+    {"suffix behind an identity", PW_LAYOUT_SUFFIX, "opaque,pickle",
+     {BYTES("id"), BYTES(BENIGN)}, 2, 2, 1, sizeof BENIGN - 1, 32, 1},
     {"prefix", PW_LAYOUT_PREFIX, "pickle", {BYTES(BENIGN)}, 1, 1, 0, 0, 32, 0},
-    {"prefix behind a topic",
-     PW_LAYOUT_PREFIX,
-     "topic,pickle",
-     {BYTES("t"), BYTES(BENIGN)},
-     2,
-     2,
-     1,
-     0,
-     32,
-     1},
+    {"prefix behind a topic", PW_LAYOUT_PREFIX, "topic,pickle",
+     {BYTES("t"), BYTES(BENIGN)}, 2, 2, 1, 0, 32, 1},
     {"detached", PW_LAYOUT_DETACHED, "zlib(pickle)", {BYTES(PACKED)}, 1, 2, 0, 0, 32, 1},
-    {"detached behind a topic",
-     PW_LAYOUT_DETACHED,
-     "topic,zlib(pickle)",
-     {BYTES("t"), BYTES(PACKED)},
-     2,
-     3,
-     1,
-     0,
-     32,
-     2},
-    {"jupyter", PW_LAYOUT_JUPYTER, JUPYTER_RULES, JUPYTER(BYTES(""), BENIGN), 8, 8, 2, 0,
-     64, 3},
+    {"detached behind a topic", PW_LAYOUT_DETACHED, "topic,zlib(pickle)",
+     {BYTES("t"), BYTES(PACKED)}, 2, 3, 1, 0, 32, 2},
+    {"jupyter", PW_LAYOUT_JUPYTER, JUPYTER_RULES, JUPYTER(BYTES(""), BENIGN), 8, 8, 2, 0, 64, 3},
 };
+/* clang-format on */
 
 /* Judge, and the message as it leaves. */
 static const struct pw_decision *
