@@ -8,11 +8,11 @@ struct ready_key {
 
 /* All of it in sodium_malloc memory: the hash states sign in the key's name. */
 struct pw_foreign {
-    enum pw_layout layout;
     union pw_hash work;
     struct ready_key signer; /* no key: nothing is signed */
     struct ready_key keys[PW_FOREIGN_KEYS];
     size_t count;
+    enum pw_layout layout;
 };
 
 /* ---- where things stand ---------------------------------------------------------------

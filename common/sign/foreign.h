@@ -34,9 +34,9 @@ struct pw_foreign_parts {
 };
 
 /*
- * Find tag and covered bytes. PW_R_SIG_MISSING when their place is empty,
- * PW_R_SIG_FORMAT when what stands there is no tag by its length. A Jupyter message without
- * a tag is taken apart all the same.
+ * Find tag and covered bytes; `layout` is not NONE. PW_R_SIG_MISSING when their place is
+ * empty, PW_R_SIG_FORMAT when what stands there is no tag by its length. A Jupyter message
+ * without a tag is taken apart all the same.
  */
 enum pw_reason pw_foreign_split(enum pw_layout layout, const struct pw_span *frames,
                                 size_t count, struct pw_foreign_parts *out);
