@@ -52,15 +52,27 @@ pw_cost_nest(struct pw_scan *m, const struct pw_op *op, struct object *object,
     if (sum.depth >= m->limits.max_depth) {
         return pw_machine_stop(m, PW_R_LIMIT_DEPTH, op);
     }
-    uint64_t most = m->limits.max_unfold + (uint64_t)m->ops * UNFOLD_EACH;
     uint64_t size = object->size + sum.size;
-    if (size > most || size > size_ceiling) {
-        return pw_machine_stop(m, PW_R_LIMIT_UNFOLD, op);
-    }
-    object->size = (uint32_t)size;
+    object->size = (uint32_t)(size < size_ceiling ? size : size_ceiling);
+    m->late = m->late || pw_cost_is_large(m, object);
     object->depth = object->depth > sum.depth ? object->depth : (uint16_t)(sum.depth + 1);
     m->max_depth = object->depth > m->max_depth ? object->depth : m->max_depth;
     return true;
+}
+
+bool
+pw_cost_is_large(const struct pw_scan *m, const struct object *object)
+{
+    uint64_t most = m->limits.max_unfold + (uint64_t)m->ops * UNFOLD_EACH;
+    return object->size > most || object->size >= size_ceiling;
+}
+
+uint64_t
+pw_cost_long(const struct pw_scan *m, struct pw_value value)
+{
+    struct pw_op op = {0};
+    (void)pw_decode(m->frame, value.ref, &op);
+    return 1 + (op.end - op.off) / sizeof(uint64_t);
 }
 
 static bool
@@ -148,6 +160,9 @@ pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t
 {
     for (uint32_t i = first; i < m->plain_from; i += step) {
         struct pw_value value = m->stack.at[i];
+        if (value.kind == PW_V_LONG && !work(m, op, pw_cost_long(m, value))) {
+            return false;
+        }
         if (value.kind >= PW_V_TUPLE && !hash_key(m, op, value, owner)) {
             return false;
         }
@@ -158,28 +173,51 @@ pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t
 /* ---- calls ----------------------------------------------------------------------------
  */
 
-/* A call may make a set of a list or tuple. */
+static bool
+is_hashable(struct pw_value value)
+{
+    return value.kind < PW_V_LIST || value.kind > PW_V_SET;
+}
+
+/* The key of a pair, when it is one to look at: dict([(key, value), …]). */
+static bool
+hash_pair(struct pw_scan *m, const struct pw_op *op, struct pw_value pair, uint32_t owner)
+{
+    static const uint32_t other = 1u << 31; /* pairs and their keys count apart */
+    struct pw_value key;
+    struct pw_children items = pw_unfold_children(m, pair);
+    return (pair.kind != PW_V_TUPLE && pair.kind != PW_V_LIST) ||
+           m->objects.at[pair.ref].count != 2 || !pw_unfold_next(m, &items, &key) ||
+           !is_hashable(key) || hash_key(m, op, key, owner | other);
+}
+
+/* A call may make a set or a dict of a list or tuple. */
 static bool
 hash_items(struct pw_scan *m, const struct pw_op *op, struct pw_value of)
 {
     struct pw_value item;
     struct pw_children items = pw_unfold_children(m, of);
     while (pw_unfold_next(m, &items, &item)) {
-        bool hashable = item.kind < PW_V_LIST || item.kind > PW_V_SET;
-        if (hashable && !hash_key(m, op, item, of.ref)) {
+        if ((is_hashable(item) && !hash_key(m, op, item, of.ref)) ||
+            !hash_pair(m, op, item, of.ref)) {
             return false;
         }
     }
     return true;
 }
 
-/* Bytes of a constant, items of a container: what a call may copy of an argument. */
+/* Bytes of a constant, items of a container: what a call may copy of an argument. Long
+ * integers may be divided, which is quadratic. */
 static uint64_t
 length_of(const struct pw_scan *m, struct pw_value value)
 {
     struct pw_op op = {0};
     if (value.kind >= PW_V_TUPLE) {
         return value.kind == PW_V_INSTANCE ? 1 : m->objects.at[value.ref].count;
+    }
+    if (value.kind == PW_V_LONG) {
+        uint64_t words = pw_cost_long(m, value);
+        return words * words / 2;
     }
     if (value.kind < PW_V_STR || value.kind > PW_V_BYTEARRAY) {
         return 1;
@@ -207,8 +245,13 @@ pw_cost_call(struct pw_scan *m, const struct pw_op *op, struct pw_value args)
         return true;
     }
     struct object tuple = m->objects.at[args.ref];
+    if (!work(m, op, tuple.count)) {
+        return false;
+    }
     for (uint32_t i = 0; i < tuple.count; i++) {
-        if (!call_looks_at(m, op, m->items.at[tuple.link + i])) {
+        struct pw_value item = m->items.at[tuple.link + i];
+        bool small = item.kind < PW_V_STR || (item.kind == PW_V_TUPLE && item.ref == 0);
+        if (!small && !call_looks_at(m, op, item)) {
             return false;
         }
     }

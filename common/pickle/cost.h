@@ -28,12 +28,15 @@ pw_cost_object(struct pw_scan *m, enum pw_value_kind kind)
 /* False, with LIMIT_HEAP, when all of it is too much. */
 bool pw_cost_heap(struct pw_scan *m, const struct pw_op *op);
 
+/* Words of a LONG: what hashing it costs. */
+uint64_t pw_cost_long(const struct pw_scan *m, struct pw_value value);
+
 /* `values` with all that is in them, to be added up; constants count one. */
 static inline void
 pw_cost_add(const struct pw_scan *m, struct pw_value value, struct nested *sum)
 {
     if (value.kind < PW_V_TUPLE) {
-        sum->size++;
+        sum->size += value.kind == PW_V_LONG ? pw_cost_long(m, value) : 1;
         return;
     }
     const struct object *object = &m->objects.at[value.ref];
@@ -41,12 +44,18 @@ pw_cost_add(const struct pw_scan *m, struct pw_value value, struct nested *sum)
     sum->size += object->size;
 }
 
-/* `sum` goes into `object`. False with LIMIT_DEPTH or LIMIT_UNFOLD. */
+/*
+ * `sum` goes into `object`. False with LIMIT_DEPTH. What unfolds too far is added up once
+ * more at the end (unfold.h): walks end at cycles, sums on the way do not.
+ */
 bool pw_cost_nest(struct pw_scan *m, const struct pw_op *op, struct object *object,
                   struct nested sum);
 
 /* Bytes and digits of the least integer that hashes to another number than itself. */
 enum { PW_LONG_BYTES = 8, PW_LONG_DIGITS = 19 };
+
+/* Whether an object unfolds too far. */
+bool pw_cost_is_large(const struct pw_scan *m, const struct object *object);
 
 /* An integer that is long: it may collide with others as a key, wherever it goes. */
 bool pw_cost_int(struct pw_scan *m, const struct pw_op *op);

@@ -14,6 +14,9 @@
 /* A memo index may run ahead of its entries by this much and twice their number. */
 enum { MEMO_SLACK = 65536 };
 
+/* No module or name is longer; what is, is told as far. */
+enum { NAME_MAX_BYTES = 1024 };
+
 /* ---- stack ----------------------------------------------------------------------------
  */
 
@@ -250,11 +253,12 @@ operands(struct pw_scan *m, const struct pw_op *op, uint32_t *first)
 static bool
 step_push(struct pw_scan *m, const struct pw_op *op)
 {
-    if (op->kind == PW_V_INT && op->arg >= PW_LONG_BYTES &&
-        (op->code == PW_OP_LONG1 || op->code == PW_OP_LONG4) && !pw_cost_int(m, op)) {
+    bool counted = op->code == PW_OP_LONG1 || op->code == PW_OP_LONG4;
+    if (counted && op->arg >= PW_LONG_BYTES && !pw_cost_int(m, op)) {
         return false;
     }
-    return push(m, op, pw_value_of(op->kind, op->off));
+    bool is_long = counted && op->arg > PW_LONG_FROM;
+    return push(m, op, pw_value_of(is_long ? PW_V_LONG : op->kind, op->off));
 }
 
 static bool
@@ -265,6 +269,40 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
         return push(m, op, pw_value_of(PW_V_TUPLE, 0));
     }
     return new_object(m, op, op->kind, (struct nested){0}, &made) && push(m, op, made);
+}
+
+/* A key that makes another thing of an instance when it is set as an attribute, or that
+ * cannot be seen to be none. */
+static bool
+is_special(const struct pw_scan *m, struct pw_value key)
+{
+    static const char *const names[] = {"__class__", "__dict__", "__setstate__"};
+    struct pw_span text;
+    if (key.kind != PW_V_STR && key.kind != PW_V_BYTESTR) {
+        return key.kind == PW_V_UNKNOWN || key.kind == PW_V_GLOBAL ||
+               key.kind == PW_V_INSTANCE;
+    }
+    if (!pw_machine_value_text(m, key, &text)) {
+        return true;
+    }
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        if (pw_span_equal(text, pw_span_str(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The values from `first` on are keys and values of `dict`. */
+static void
+note_special(struct pw_scan *m, struct pw_value dict, uint32_t first)
+{
+    for (uint32_t i = first; i < m->stack.len; i += 2) {
+        if (is_special(m, m->stack.at[i])) {
+            m->objects.at[dict.ref].flags |= OBJECT_SPECIAL;
+            return;
+        }
+    }
 }
 
 /* LIST, DICT, FROZENSET: a container of the values from `first` to the top. */
@@ -284,6 +322,7 @@ make_container(struct pw_scan *m, const struct pw_op *op, uint32_t first,
     case PW_V_LIST:
         return pw_unfold_note(m, *out, first);
     case PW_V_DICT:
+        note_special(m, *out, first);
         return pw_unfold_note(m, *out, first) && pw_cost_keys(m, op, first, 2, out->ref);
     default:
         return keep_items(m, out->ref, first) && pw_cost_keys(m, op, first, 1, out->ref);
@@ -317,7 +356,11 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
         return true;
     }
     if (target.kind == PW_V_INSTANCE) {
-        const struct object *object = &m->objects.at[target.ref];
+        struct object *object = &m->objects.at[target.ref];
+        if ((object->flags & OBJECT_BUILT) != 0) {
+            pw_machine_find(m, PW_R_TARGET_BUILT, op);
+        }
+        object->flags |= how == PW_USE_BUILD ? OBJECT_BUILT : 0;
         if ((object->flags & OBJECT_ORIGIN) != 0) {
             return use(m, op, object->link, how, args);
         }
@@ -351,6 +394,10 @@ fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t
     if (op->kind != PW_V_LIST &&
         !pw_cost_keys(m, op, first, op->kind == PW_V_DICT ? 2 : 1, target.ref)) {
         return false;
+    }
+    if (op->kind == PW_V_DICT &&
+        (target.kind == PW_V_DICT || target.kind == PW_V_INSTANCE)) {
+        note_special(m, target, first);
     }
     if (target.kind < PW_V_LIST || target.kind == PW_V_FROZENSET) {
         return true; /* refused already; what it holds does not change */
@@ -412,6 +459,18 @@ push_decoded(struct pw_scan *m, const struct pw_op *op,
     return push(m, op, value);
 }
 
+/* A string that stands for itself. Its end is not looked for again whenever it is used. */
+static bool
+push_line(struct pw_scan *m, const struct pw_op *op)
+{
+    if (!PW_ARRAY_ROOM(m, &m->texts)) {
+        return false;
+    }
+    struct pw_value value = {.kind = op->kind, .decoded = true, .ref = m->texts.len};
+    m->texts.at[m->texts.len++] = op->line;
+    return push(m, op, value);
+}
+
 static bool
 step_text(struct pw_scan *m, const struct pw_op *op)
 {
@@ -434,16 +493,19 @@ step_text(struct pw_scan *m, const struct pw_op *op)
             return push_decoded(m, op, pw_text_unicode, 2 * op->line.len,
                                 PW_R_PICKLE_UNICODE);
         }
-        break;
+        return push_line(m, op);
     default: /* STRING; quotes and escapes are checked by decoding */
         return push_decoded(m, op, pw_text_string, op->line.len + 1, PW_R_PICKLE_STRING);
     }
-    if (!good) {
+    if (!good) { /* nobody will look at it again: it may be megabytes */
         pw_machine_find(m, PW_R_PICKLE_NUMBER, op);
+        return push(m, op, (struct pw_value){0});
     }
-    if (op->kind == PW_V_INT && op->line.len >= PW_LONG_DIGITS && !pw_cost_int(m, op)) {
+    if (value.kind == PW_V_INT && op->line.len >= PW_LONG_DIGITS && !pw_cost_int(m, op)) {
         return false;
     }
+    value.kind =
+        value.kind == PW_V_INT && op->line.len > 2 * PW_LONG_FROM ? PW_V_LONG : value.kind;
     return push(m, op, value);
 }
 
@@ -560,6 +622,9 @@ step_get(struct pw_scan *m, const struct pw_op *op)
 static bool
 is_name(struct pw_span text, bool ascii)
 {
+    if (text.len > NAME_MAX_BYTES) {
+        return false;
+    }
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || (ascii && text.ptr[i] > 0x7f)) {
             return false;
@@ -575,14 +640,17 @@ pw_machine_import(struct pw_scan *m, const struct pw_op *op, struct pw_span mod,
     if (!PW_ARRAY_ROOM(m, &m->imports)) {
         return false;
     }
+    bool ascii = op->code == PW_OP_INST; /* the one opcode that takes no other names */
+    bool good = is_name(mod, ascii) && is_name(name, ascii);
+    mod.len = mod.len < NAME_MAX_BYTES ? mod.len : NAME_MAX_BYTES;
+    name.len = name.len < NAME_MAX_BYTES ? name.len : NAME_MAX_BYTES;
     *out = pw_value_of(PW_V_GLOBAL, m->imports.len);
     m->imports.at[m->imports.len++] = (struct pw_import){.mod = mod,
                                                          .name = name,
                                                          .off = (uint32_t)op->off,
                                                          .op = op->code,
                                                          .proto = m->proto};
-    bool ascii = op->code == PW_OP_INST; /* the one opcode that takes no other names */
-    if (!is_name(mod, ascii) || !is_name(name, ascii)) {
+    if (!good) {
         pw_machine_find_name(m, PW_R_IMPORT_NAME, op, mod, name);
     }
     return true;
@@ -669,6 +737,23 @@ settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     return true;
 }
 
+/* Whether a call may make a mapping of keys that are not known: of a list or a dict. */
+static bool
+takes_mapping(const struct pw_scan *m, struct pw_value args)
+{
+    struct object tuple =
+        args.kind == PW_V_TUPLE ? m->objects.at[args.ref] : (struct object){0};
+    for (uint32_t i = 0; i < tuple.count; i++) {
+        struct pw_value item = m->items.at[tuple.link + i];
+        if (item.kind == PW_V_LIST || item.kind == PW_V_DICT ||
+            (item.kind == PW_V_INSTANCE &&
+             (m->objects.at[item.ref].flags & OBJECT_SPECIAL) != 0)) {
+            return true;
+        }
+    }
+    return args.kind != PW_V_TUPLE;
+}
+
 /* Why a value may not be called; NONE for a global, which a policy judges. */
 static enum pw_reason
 call_reason(struct pw_value callee)
@@ -710,6 +795,7 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
         object->link = origin_of(m, callee.ref, args);
         object->flags = OBJECT_ORIGIN;
     }
+    object->flags |= takes_mapping(m, args) ? OBJECT_SPECIAL : 0;
     return push(m, op, made);
 }
 
@@ -800,6 +886,22 @@ step_obj(struct pw_scan *m, const struct pw_op *op)
     return instantiate(m, op, m->stack.at[first], first + 1, first);
 }
 
+/*
+ * A state of two with a mapping behind: BUILD sets attributes by its keys, and through
+ * __class__ an instance becomes one of another class (PEP 307; load_build). A dict that is
+ * filled later, or one that a call made of others, may have any keys.
+ */
+static bool
+sets_special(const struct pw_scan *m, struct pw_value state)
+{
+    if (state.kind != PW_V_TUPLE || m->objects.at[state.ref].count != 2) {
+        return false;
+    }
+    struct pw_value slots = m->items.at[m->objects.at[state.ref].link + 1];
+    return (slots.kind == PW_V_DICT || slots.kind == PW_V_INSTANCE) &&
+           (m->objects.at[slots.ref].flags & (OBJECT_SPECIAL | OBJECT_LATE)) != 0;
+}
+
 static bool
 step_build(struct pw_scan *m, const struct pw_op *op)
 {
@@ -809,6 +911,9 @@ step_build(struct pw_scan *m, const struct pw_op *op)
     struct pw_value state = *top(m, 0);
     struct pw_value target = *top(m, 1);
     cut(m, m->stack.len - 1);
+    if (sets_special(m, state)) {
+        pw_machine_find(m, PW_R_STATE_SPECIAL, op);
+    }
     /* No built-in container takes a state: VALUE_ABSENT is natural to nothing. */
     if (!settle(m, op, state) ||
         !change(m, op, target, PW_USE_BUILD, (enum pw_value_kind)VALUE_ABSENT, state)) {

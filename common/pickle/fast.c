@@ -225,20 +225,20 @@ collect_TOP(struct pw_scan *m, struct pw_value *top, uint8_t kind, uint32_t pops
 }
 
 /* Whether effects.c has nothing to do for a value, `index` places behind the first of those
- * that go into a container of `kind`: no import to tell of, no key to look at. */
+ * that go into a container: no import to tell of, no key to look at, not itself. */
 static bool
-is_easy(const struct pw_scan *m, struct pw_value value, uint8_t kind, size_t index)
+is_easy(const struct pw_scan *m, struct pw_value value, struct pw_value into, size_t index)
 {
     enum { OPEN = OBJECT_HAS_GLOBAL };
-    bool key = kind == PW_V_SET || (kind == PW_V_DICT && index % 2 == 0);
-    return value.kind > PW_V_GLOBAL && !key &&
+    bool key = into.kind == PW_V_SET || (into.kind == PW_V_DICT && index % 2 == 0);
+    return value.kind >= PW_V_TUPLE && !key && value.ref != into.ref &&
            (m->objects.at[value.ref].flags & (OPEN | OBJECT_SETTLED)) != OPEN;
 }
 
 /* The values from `first` on go into the container below them, and some are containers
  * themselves. False, with nothing changed, when one of them is not for this loop. */
 static bool
-nest(struct pw_scan *m, const struct pw_value *first, uint8_t kind, struct nested *sum)
+nest(struct pw_scan *m, const struct pw_value *first, struct nested *sum)
 {
     struct object *object = &m->objects.at[first[-1].ref];
     struct object before = *object;
@@ -249,7 +249,7 @@ nest(struct pw_scan *m, const struct pw_value *first, uint8_t kind, struct neste
         if (value->kind < PW_V_GLOBAL) {
             continue;
         }
-        easy = is_easy(m, *value, kind, (size_t)(value - first)) &&
+        easy = is_easy(m, *value, first[-1], (size_t)(value - first)) &&
                pw_unfold_note_next(m, first[-1], *value, &run);
         if (easy) {
             sum->size--;
@@ -268,6 +268,30 @@ nest(struct pw_scan *m, const struct pw_value *first, uint8_t kind, struct neste
     return true;
 }
 
+/* Some key among keys and values may begin with two underscores. */
+static bool
+has_special(const struct pw_scan *m, const struct pw_value *first,
+            const struct pw_value *top)
+{
+    const uint8_t *bytes = m->frame.ptr;
+    for (const struct pw_value *key = first; key < top; key += 2) {
+        if (key->kind != PW_V_STR) {
+            if (key->kind == PW_V_BYTESTR || key->kind == PW_V_UNKNOWN) {
+                return true;
+            }
+            continue;
+        }
+        if (key->decoded || bytes[key->ref] == PW_OP_BINUNICODE8) {
+            return true;
+        }
+        size_t head = bytes[key->ref] == PW_OP_SHORT_BINUNICODE ? 2 : 5;
+        if (bytes[key->ref + head] == '_') {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The values from `first` on go into the container below them, of the opcode's own kind. */
 PART struct pw_value *
 store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
@@ -279,11 +303,12 @@ store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
         return NULL;
     }
     struct object *object = &m->objects.at[first[-1].ref];
-    if ((object->flags & OBJECT_STORED) != 0) {
+    if ((object->flags & OBJECT_STORED) != 0 || object->size > m->limits.max_unfold ||
+        (kind == PW_V_DICT && has_special(m, first, top))) {
         return NULL;
     }
     if (m->fast.plain > first) {
-        if (!nest(m, first, kind, &sum)) {
+        if (!nest(m, first, &sum)) {
             return NULL;
         }
         m->fast.plain = first;

@@ -11,7 +11,7 @@ enum {
     MODULUS_BITS = 61,
     HASH_INF = 314159, /* sys.hash_info.inf */
     TEXT_ENDS = 64,    /* of longer texts only both ends are looked at */
-    SET_SMALL = 32,    /* frozensets up to this size are hashed by their items */
+    SET_SMALL = 128,   /* frozensets up to this size are hashed by their items */
     FLOAT_TEXT = 400,  /* no float that counts is spelled longer */
 };
 
@@ -25,6 +25,7 @@ mix(uint64_t hash, uint64_t word)
 static uint64_t
 fold(unsigned __int128 number)
 {
+    number = (number & modulus) + (number >> MODULUS_BITS);
     uint64_t sum = (uint64_t)(number & modulus) + (uint64_t)(number >> MODULUS_BITS);
     sum = (sum & modulus) + (sum >> MODULUS_BITS);
     return sum == modulus ? 0 : sum;
@@ -42,8 +43,16 @@ uint64_t
 pw_hash_long(struct pw_span bytes)
 {
     uint64_t rest = 0;
-    for (size_t i = bytes.len; i > 0; i--) {
-        rest = fold((unsigned __int128)rest << 8 | bytes.ptr[i - 1]);
+    size_t odd = bytes.len % sizeof rest;
+    for (size_t i = 0; i < odd; i++) { /* from the most significant on */
+        rest = rest << 8 | bytes.ptr[bytes.len - 1 - i];
+    }
+    for (size_t at = bytes.len - odd; at > 0; at -= sizeof rest) {
+        uint64_t word = 0;
+        for (size_t i = 1; i <= sizeof word; i++) {
+            word = word << 8 | bytes.ptr[at - i];
+        }
+        rest = fold((unsigned __int128)rest << 64 | word);
     }
     bool negative = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0;
     if (negative) { /* the magnitude is 2^(8 * len) minus what the bytes say */
@@ -214,6 +223,7 @@ pw_hash_value(const struct pw_scan *m, struct pw_value value)
     case PW_V_BOOL:
     case PW_V_INT:
     case PW_V_FLOAT:
+    case PW_V_LONG:
         return hash_number(m, value);
     case PW_V_STR:
     case PW_V_BYTES:

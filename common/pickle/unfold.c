@@ -156,6 +156,9 @@ leave(struct pw_scan *m, const struct pw_op *op)
     if (!pw_cost_nest(m, op, object, step->sum)) {
         return false;
     }
+    if (pw_cost_is_large(m, object)) {
+        return pw_machine_stop(m, PW_R_LIMIT_UNFOLD, op);
+    }
     if (m->walk.len > 0) {
         add(step - 1, value, object);
     }

@@ -39,6 +39,15 @@ pw_policy_allows_import(const struct pw_policy *policy, const struct pw_import *
     return faces.raw != NULL && faces.mapped != NULL;
 }
 
+bool
+pw_judge_allows(const struct pw_judging *judging, const struct pw_import *import,
+                enum pw_use use)
+{
+    struct faces faces = faces_of(judging->policy, import);
+    return faces.raw != NULL && faces.mapped != NULL &&
+           (faces.raw->uses & faces.mapped->uses & 1u << use) != 0;
+}
+
 /* ---- arguments ------------------------------------------------------------------------
  */
 

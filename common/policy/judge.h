@@ -16,4 +16,9 @@ struct pw_judging {
 /* Whether the constant bytes `value` are a pickle that the policy lets pass. */
 bool pw_judge_pickle(const struct pw_judging *judging, struct pw_value value);
 
+/* Whether both faces of an import may be used so: as the stream spells it, and as the
+ * consumer renames it. */
+bool pw_judge_allows(const struct pw_judging *judging, const struct pw_import *import,
+                     enum pw_use use);
+
 #endif

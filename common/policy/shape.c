@@ -17,7 +17,7 @@ static const struct {
     uint32_t kinds;
     int64_t value;
 } words[] = {
-    {"int", PW_ATOM_KIND, BIT(INT) | BIT(BOOL), 0},
+    {"int", PW_ATOM_KIND, BIT(INT) | BIT(LONG) | BIT(BOOL), 0},
     {"bool", PW_ATOM_KIND, BIT(BOOL), 0},
     {"float", PW_ATOM_KIND, BIT(FLOAT), 0},
     /* Python 2 strings become str or bytes by the consumer's choice: both words take them.
@@ -471,8 +471,7 @@ bool
 pw_value_is_plain(const struct pw_judging *judging, struct pw_value value)
 {
     if (value.kind == PW_V_GLOBAL) {
-        const struct pw_import *import = &judging->report->imports[value.ref];
-        return pw_policy_allows(judging->policy, import->mod, import->name, PW_USE_REF);
+        return pw_judge_allows(judging, &judging->report->imports[value.ref], PW_USE_REF);
     }
     /* Tuples inside: the scanner counts their globals as used by value (PW_USE_REF), unless
      * they are these very arguments, which are looked at here. */
@@ -482,11 +481,8 @@ pw_value_is_plain(const struct pw_judging *judging, struct pw_value value)
 static bool
 is_class(const struct pw_judging *judging, struct pw_value value)
 {
-    if (value.kind != PW_V_GLOBAL) {
-        return false;
-    }
-    const struct pw_import *import = &judging->report->imports[value.ref];
-    return pw_policy_allows(judging->policy, import->mod, import->name, PW_USE_NEW);
+    return value.kind == PW_V_GLOBAL &&
+           pw_judge_allows(judging, &judging->report->imports[value.ref], PW_USE_NEW);
 }
 
 static bool

@@ -177,6 +177,7 @@ put_value(struct pw_short *out, const struct pw_report *report, struct pw_value 
     switch (value.kind) {
     case PW_V_BOOL:
     case PW_V_INT:
+    case PW_V_LONG:
     case PW_V_FLOAT:
     case PW_V_BYTEARRAY:
         put_constant(out, report->frame, value.ref);

@@ -29,8 +29,8 @@ def both_of(keys):
 row("a tuple of 2**10 for whoever walks over it", doubled(10) + o.STOP)
 row("a key of 2**10", keyed(doubled(10)) + o.STOP)
 row("a tuple of 2**40", doubled(40) + o.STOP, "limit.unfold", kind="broken", **NOBODY)
-row("a key of 2**40", keyed(doubled(40)) + o.STOP, "limit.unfold", kind="broken", **NOBODY)
-row("two equal keys of 2**40", keyed(doubled(40), doubled(40)) + o.STOP, "limit.unfold", kind="broken", **NOBODY)
+row("a key of 2**40", keyed(doubled(40)) + o.STOP, "limit.work", kind="broken", **NOBODY)
+row("two equal keys of 2**40", keyed(doubled(40), doubled(40)) + o.STOP, "limit.work", kind="broken", **NOBODY)
 row("a list that is in many lists", o.EMPTY_LIST + o.MARK + o.BININT1(7) * 100 + o.APPENDS + o.BINPUT(0) + o.POP
     + o.EMPTY_LIST + o.MARK + o.BINGET(0) * 1000 + o.APPENDS + o.STOP)
 row("lists of 2**40, made from inside", o.EMPTY_LIST + (o.BINPUT(0) + o.POP + o.EMPTY_LIST + o.MARK + o.BINGET(0) * 2

@@ -336,6 +336,110 @@ frame_that_is_not_there(struct stream *out)
     ADD(out, "\x80\x04\x95\0\0\0\x7f\0\0\0\0N.");
 }
 
+/* Two integers of 60,000 bytes, divided again and again. */
+static void
+repeated_divisions(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cfractions\nFraction\n\x94");
+    for (unsigned i = 0; i < 2; i++) {
+        ADD(out, "\x8b");
+        add_number(out, 60000, 4);
+        memset(out->bytes + out->len, 1 + (int)i, 60000);
+        out->len += 60000;
+    }
+    ADD(out, "\x86\x94"
+             "0");
+    for (unsigned i = 0; i < 10; i++) {
+        ADD(out, "h\0h\1R0");
+    }
+    ADD(out, "N.");
+}
+
+/* A tuple with one long integer a thousand times, as a key. */
+static void
+long_integers_in_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04\x8b");
+    add_number(out, 60000, 4);
+    memset(out->bytes + out->len, 1, 60000);
+    out->len += 60000;
+    ADD(out, "\x94(");
+    for (unsigned i = 0; i < 1000; i++) {
+        ADD(out, "h\0");
+    }
+    ADD(out, "t\x94"
+             "0");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "}h\1Ns0");
+    }
+    ADD(out, "N.");
+}
+
+/* The keys of [(key, value), …] collide, the pairs do not. */
+static void
+pairs_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "ccollections\nOrderedDict\n](");
+    for (unsigned i = 0; i < 100; i++) {
+        add_twins(out, i, 8);
+        ADD(out, "K");
+        add_number(out, i, 1);
+        ADD(out, "\x86");
+    }
+    ADD(out, "e\x85R.");
+}
+
+/* A call without effect, whose arguments take us long to look at. */
+static void
+empty_arguments(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cbuiltins\nset\n\x94(");
+    for (unsigned i = 0; i < 20000; i++) {
+        ADD(out, ")");
+    }
+    ADD(out, "t\x94"
+             "0");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "h\0h\1R0");
+    }
+    ADD(out, "N.");
+}
+
+/* A name of 50,000 bytes, resolved 5,000 times. */
+static void
+long_names(struct stream *out)
+{
+    ADD(out, "\x80\x04X");
+    add_number(out, 50000, 4);
+    memset(out->bytes + out->len, 'a', 50000);
+    out->len += 50000;
+    ADD(out, "\x94"
+             "0");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "h\0h\0\x93"
+                 "0");
+    }
+    ADD(out, "N.");
+}
+
+/* A line of 50,000 letters, hashed 5,000 times. */
+static void
+long_lines(struct stream *out)
+{
+    ADD(out, "V");
+    memset(out->bytes + out->len, 'a', 50000);
+    out->len += 50000;
+    ADD(out, "\n\x85\x94"
+             "0");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "}h\0Ns0");
+    }
+    ADD(out, "N.");
+}
+
 /* ---- honest ---------------------------------------------------------------------------
  */
 
@@ -423,6 +527,31 @@ family(struct stream *out)
     ADD(out, "e.");
 }
 
+/* A list of lists that hold it, in batches as picklers write them. */
+static void
+many_children(struct stream *out)
+{
+    ADD(out, "\x80\x04]\x94");
+    for (unsigned batch = 0; batch < 4; batch++) {
+        ADD(out, "(");
+        for (unsigned i = 0; i < 1000; i++) {
+            ADD(out, "]h\0a");
+        }
+        ADD(out, "e");
+    }
+    ADD(out, ".");
+}
+
+static void
+list_in_itself_often(struct stream *out)
+{
+    ADD(out, "]\x94");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "h\0a");
+    }
+    ADD(out, ".");
+}
+
 static void
 list_in_itself(struct stream *out)
 {
@@ -444,7 +573,7 @@ static void
 add_large_frozenset(struct stream *out, unsigned number)
 {
     ADD(out, "(");
-    for (unsigned i = 0; i < 33; i++) {
+    for (unsigned i = 0; i < 130; i++) {
         ADD(out, "M");
         add_number(out, number * 100 + i, 2);
     }
@@ -493,7 +622,7 @@ static const struct cost_case cases[] = {
     ROW(dict_of_one_hash, LIMIT_COLLISIONS),
     ROW(many_large_frozensets, LIMIT_COLLISIONS),
     ROW(deep_key, LIMIT_KEY_DEPTH),
-    ROW(laughing_key, LIMIT_UNFOLD),
+    ROW(laughing_key, LIMIT_WORK),
     ROW(repeated_keys, LIMIT_WORK),
     ROW(laughing_lists, LIMIT_UNFOLD),
     ROW(lists_filled_late, LIMIT_UNFOLD),
@@ -501,6 +630,12 @@ static const struct cost_case cases[] = {
     ROW(nesting_made_late, LIMIT_DEPTH),
     ROW(repeated_calls, LIMIT_WORK),
     ROW(repeated_states, LIMIT_WORK),
+    ROW(repeated_divisions, LIMIT_WORK),
+    ROW(long_integers_in_keys, LIMIT_WORK),
+    ROW(pairs_of_one_hash, LIMIT_COLLISIONS),
+    ROW(empty_arguments, LIMIT_WORK),
+    ROW(long_names, IMPORT_NAME),
+    ROW(long_lines, NONE),
     ROW(long_integer, LIMIT_INT),
     ROW(memo_far_ahead, LIMIT_MEMO),
     ROW(memo_far_ahead_as_text, LIMIT_MEMO),
@@ -515,6 +650,8 @@ static const struct cost_case cases[] = {
     ROW(graph_of_objects, NONE),
     ROW(family, NONE),
     ROW(list_in_itself, NONE),
+    ROW(list_in_itself_often, NONE),
+    ROW(many_children, NONE),
     ROW(shared_strings_and_lists, NONE),
     ROW(some_large_frozensets, NONE),
     /* clang-format on */

@@ -51,7 +51,20 @@ static const struct scan_case scan_cases[] = {
     {"NEWOBJ", BYTES("\x80\x02" "cm\nC\n)\x81."), OK, "m:C", "new(0)", ""},
     {"NEWOBJ_EX", BYTES(P4 "cm\nC\n)}\x92."), OK, "m:C", "new(0)", ""},
     {"BUILD gadget without REDUCE", BYTES("\x80\x02" "ctypes\nSimpleNamespace\n)\x81}X\x0c\0\0\0__setstate__cos\nsystem\nsbX\x02\0\0\0idb."), OK,
-        "types:SimpleNamespace os:system", "new(0) ref(1) build(0) build(0)", ""},
+        "types:SimpleNamespace os:system", "new(0) ref(1) build(0) build(0)", "target.built"},
+    {"items behind a state", BYTES("cm\nC\n)\x81}bNa."), OK, "m:C", "new(0) build(0) items(0)", "target.built"},
+    {"a state behind items", BYTES("cm\nC\n)\x81Na}b."), OK, "m:C", "new(0) items(0) build(0)", ""},
+    {"__class__ by slots", BYTES("cm\nC\n)\x81N}\x8c\x09__class__cn\nD\ns\x86" "b."), OK, "m:C n:D", "new(0) ref(1) build(0)", "state.special"},
+    {"__class__ by slots, with SETITEMS", BYTES("cm\nC\n)\x81N}(X\x09\0\0\0__class__cn\nD\nu\x86" "b."), OK, "m:C n:D", "new(0) ref(1) build(0)", "state.special"},
+    {"__class__ by slots, with DICT", BYTES("cm\nC\n)\x81N(V__class__\nNd\x86" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__class__ by slots, a constant", BYTES("cm\nC\n)\x81N}\x8c\x09__class__K\1s\x86" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"slots of an unseen name", BYTES("cm\nC\n)\x81N}cn\nname\nNs\x86" "b."), OK, "m:C n:name", "new(0) ref(1) build(0)", "state.special"},
+    {"slots that are made of a dict", BYTES("cm\nC\n)\x81Ncm\nD\n}\x85R\x86" "b."), OK, "m:C m:D", "new(0) call(1) build(0)", "state.special"},
+    {"slots that are filled as an object", BYTES("cm\nC\n)\x81Ncm\nD\n)R\x8c\x09__class__Ns\x86" "b."), OK, "m:C m:D", "new(0) call(1) items(1) build(0)", "state.special"},
+    {"a pair of objects", BYTES("cm\nC\n)\x81Ncm\nC\n)\x81\x86" "b."), OK, "m:C m:C", "new(0) new(1) build(0)", ""},
+    {"slots that come later", BYTES("cm\nC\n)\x81N}\x94\x86h\0\x8c\1aNs0b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"honest slots", BYTES("cm\nC\n)\x81N}(\x8c\1aK\1\x8c\2_bK\2u\x86" "b."), OK, "m:C", "new(0) build(0)", ""},
+    {"a dict with __class__ as a state", BYTES("cm\nC\n)\x81}\x8c\x09__class__Nsb."), OK, "m:C", "new(0) build(0)", ""},
     {"dotted name", BYTES(P4 "\x8c\x09posixpath\x8c\x09os.system\x93."), OK, "posixpath:os.system", "ref(0)", ""},
     {"names by way of the memo", BYTES(P4 POSIX "\x94" SYSTEM "\x94" "00h\0h\x01\x93."), OK, "posix:system", "ref(0)", ""},
     {"names by DUP and POP", BYTES(P4 "\x8c\x02os2" SYSTEM "0" SYSTEM "\x93."), OK, "os:system", "ref(0)", ""},
@@ -519,10 +532,10 @@ what_a_computed_call_makes_has_no_origin(void **state)
 
 /* Texts with escapes are kept decoded, in chunks of 16 KiB or as long as they are. */
 static void
-decoded_texts_of_any_length_are_names(void **state)
+names_are_told_as_far_as_names_go(void **state)
 {
     (void)state;
-    enum { LONG = 20000 };
+    enum { LONG = 20000, TOLD = 1024 };
     uint8_t *bytes = malloc(3 * LONG);
     struct pw_scan *scan = pw_scan_new();
     for (int round = 0; round < 3; round++) {
@@ -539,8 +552,9 @@ decoded_texts_of_any_length_are_names(void **state)
                                        &pw_limits_default, &report),
                          PW_E_OK);
         assert_int_equal(report.import_count, 1);
-        assert_int_equal(report.imports[0].mod.len, LONG + 1);
-        assert_int_equal(report.imports[0].name.ptr[LONG], 'a');
+        assert_int_equal(report.imports[0].mod.len, TOLD);
+        assert_int_equal(report.imports[0].name.ptr[TOLD - 1], 'a');
+        assert_int_equal(report.finds[0].reason, PW_R_IMPORT_NAME);
     }
     pw_scan_free(&scan);
     free(bytes);
@@ -692,7 +706,7 @@ main(void)
         cmocka_unit_test(what_is_not_there_is_not_read_back),
         cmocka_unit_test(a_tuple_of_seventeen_is_too_long_to_be_read_back),
         cmocka_unit_test(what_a_computed_call_makes_has_no_origin),
-        cmocka_unit_test(decoded_texts_of_any_length_are_names),
+        cmocka_unit_test(names_are_told_as_far_as_names_go),
         cmocka_unit_test(pickles_in_pickles_are_scanned_so_deep),
         cmocka_unit_test(the_smallest_budget_of_opcodes_is_kept),
         cmocka_unit_test(no_limit_is_too_small),
