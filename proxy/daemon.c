@@ -536,6 +536,7 @@ audit_start(struct daemon *self)
 {
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
     pw_json_str(&json, "config", self->settings->file);
     write_versions(&json);
     pw_json_array(&json, "channels");
@@ -552,6 +553,7 @@ audit_start(struct daemon *self)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
+    pw_json_end_object(&json);
     push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
 }
 
@@ -560,6 +562,7 @@ audit_stop(struct daemon *self)
 {
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
     pw_json_array(&json, "channels");
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].relay == NULL) {
@@ -578,6 +581,7 @@ audit_stop(struct daemon *self)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
+    pw_json_end_object(&json);
     push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
 }
 

@@ -11,8 +11,11 @@ import subprocess
 import sys
 import time
 
+import jsonschema
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PICKLEWALL_BIN", str(ROOT / "build/dev/picklewall"))
+SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "common/audit/audit.schema.json").read_text()))
 
 # The id command, never run: each pickle below is only looked at.
 HOSTILE = {
@@ -136,9 +139,12 @@ class Wall:
         return [json.loads(path.read_bytes()) for path in sorted(self.state.glob("quarantine/hold/*.json"))]
 
     def counts(self, name):
-        """What the last stop record says about a channel."""
-        last = [line for line in self.lines() if line["event"] == "stop"][-1]
-        return next(entry for entry in last["channels"] if entry["chan"] == name)
+        """What the last stop record says about a channel. Lines are valid: the first 1,000, and all events."""
+        lines = self.lines()
+        for line in lines[:1000] + [line for line in lines[1000:] if line["event"] != "frame"]:
+            SCHEMA.validate(line)
+        last = [line for line in lines if line["event"] == "stop"][-1]
+        return next(entry for entry in last["detail"]["channels"] if entry["chan"] == name)
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
