@@ -1,28 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * key new, key list, key public.
+ * key new, key list, key public; and how every key command spells a key.
  */
+#include "proxy/cli/key.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/base/clock.h"
 #include "common/base/hex.h"
-#include "common/base/json.h"
 #include "common/sign/keyring.h"
 #include "proxy/cli/commands.h"
 
-enum { ID_BYTES = 8, ID_TEXT = 2 * ID_BYTES + 1, KEY_TEXT_MAX = 4096 };
+enum { KEY_TEXT_MAX = 4096 };
 
-static void
-id_text(const struct pw_key *key, char out[static ID_TEXT])
+void
+pw_cli_key_id(const struct pw_key *key, char out[static PW_KEY_ID_TEXT])
 {
-    pw_hex_encode((struct pw_span){pw_key_id(key), ID_BYTES}, out);
+    pw_hex_encode((struct pw_span){pw_key_id(key), PW_KEY_ID_TEXT / 2}, out);
 }
 
-static const char *
-role_text(const struct pw_key *key)
+const char *
+pw_cli_key_role(const struct pw_key *key)
 {
     return pw_key_role(key) == PW_ROLE_SIGN ? "sign" : "verify";
+}
+
+void
+pw_cli_key_validity(const struct pw_key *key, char out[static PW_KEY_VALIDITY_TEXT])
+{
+    struct pw_key_validity validity = pw_key_validity(key);
+    char from[PW_KEY_TIME_TEXT];
+    char until[PW_KEY_TIME_TEXT];
+    pw_key_time_format(validity.from, from);
+    pw_key_time_format(validity.until, until);
+    bool begins = validity.from != 0;
+    bool ends = validity.until != PW_KEY_FOR_EVER;
+    snprintf(out, PW_KEY_VALIDITY_TEXT, "%s%s%s%s%s", begins ? "from " : "",
+             begins ? from : "", begins && ends ? " " : "", ends ? "until " : "",
+             ends ? until : "");
+}
+
+static void
+write_time(struct pw_json *json, const char *name, uint64_t ns, bool bound)
+{
+    char text[PW_KEY_TIME_TEXT];
+    if (bound) {
+        pw_key_time_format(ns, text);
+        pw_json_str(json, name, text);
+    }
+}
+
+void
+pw_cli_key_members(struct pw_json *json, const struct pw_key *key)
+{
+    char id[PW_KEY_ID_TEXT];
+    struct pw_key_validity validity = pw_key_validity(key);
+    uint64_t now = pw_clock_wall();
+    bool may_sign = pw_key_role(key) == PW_ROLE_SIGN;
+    pw_cli_key_id(key, id);
+    pw_json_str(json, "id", pw_key_name(key));
+    pw_json_str(json, "suite", pw_suite_text(pw_key_suite(key)));
+    pw_json_str(json, "role", pw_cli_key_role(key));
+    pw_json_str(json, "channel", pw_key_channel(key));
+    pw_json_str(json, "key_id", id);
+    pw_json_str(json, "status", pw_key_status_text(pw_key_status(key)));
+    write_time(json, "not_before", validity.from, validity.from != 0);
+    write_time(json, "not_after", validity.until, validity.until != PW_KEY_FOR_EVER);
+    pw_json_bool(json, "verifies", pw_key_usable(key, now, false) == PW_R_NONE);
+    pw_json_bool(json, "signs", may_sign && pw_key_usable(key, now, true) == PW_R_NONE);
+}
+
+enum pw_err
+pw_cli_json_print(struct pw_json *json)
+{
+    pw_json_newline(json);
+    if (json->err == PW_E_OK) {
+        fwrite(json->out->bytes, 1, json->out->len, stdout);
+    }
+    return json->err;
 }
 
 static int
@@ -33,8 +90,8 @@ save_new(const struct pw_key *key, const char *dir)
     if (err != PW_E_OK) {
         return pw_command_fail(err, &why);
     }
-    char id[ID_TEXT];
-    id_text(key, id);
+    char id[PW_KEY_ID_TEXT];
+    pw_cli_key_id(key, id);
     printf("%s/%s.pwkey %s\n", dir, pw_key_name(key), id);
     if (pw_key_suite(key) == PW_SUITE_ED25519) {
         fprintf(
@@ -49,15 +106,29 @@ save_new(const struct pw_key *key, const char *dir)
     return EX_OK;
 }
 
-int
-pw_cmd_key_new(int argc, char **argv)
+/* What `key new` was asked for. */
+struct wish {
+    const char *suite;
+    const char *name;
+    const char *dir;
+    const char *channel;
+    const char *status;
+    const char *from;
+    const char *until;
+};
+
+static int
+read_wish(int argc, char **argv, struct wish *wish)
 {
-    const char *suite = NULL, *name = NULL, *dir = NULL, *channel = "";
     struct pw_args args = pw_args_over(argc, argv);
     while (pw_args_next(&args)) {
-        if (pw_args_value(&args, "--suite", &suite) ||
-            pw_args_value(&args, "--id", &name) || pw_args_value(&args, "--out", &dir) ||
-            pw_args_value(&args, "--channel", &channel)) {
+        if (pw_args_value(&args, "--suite", &wish->suite) ||
+            pw_args_value(&args, "--id", &wish->name) ||
+            pw_args_value(&args, "--out", &wish->dir) ||
+            pw_args_value(&args, "--channel", &wish->channel) ||
+            pw_args_value(&args, "--status", &wish->status) ||
+            pw_args_value(&args, "--not-before", &wish->from) ||
+            pw_args_value(&args, "--not-after", &wish->until)) {
             continue;
         }
         if (pw_args_unknown(&args)) {
@@ -65,52 +136,91 @@ pw_cmd_key_new(int argc, char **argv)
         }
         return pw_command_misused("\"%s\" has no place here", args.current);
     }
-    if (suite == NULL || name == NULL || dir == NULL) {
+    if (wish->suite == NULL || wish->name == NULL || wish->dir == NULL) {
         return pw_command_misused("--suite, --id and --out are needed");
     }
-    if (pw_suite_text(pw_suite_parse(suite)) == NULL) {
+    if (pw_suite_text(pw_suite_parse(wish->suite)) == NULL) {
         return pw_command_misused("\"%s\" is no suite; use ed25519, hmac-sha256 or blake2b",
-                                  suite);
+                                  wish->suite);
+    }
+    return EX_OK;
+}
+
+/* The option's time into *ns, which stays when the option was not given. */
+static bool
+read_time(const char *option, const char *text, uint64_t *ns)
+{
+    if (text == NULL || pw_key_time_parse(pw_span_str(text), ns)) {
+        return true;
+    }
+    pw_command_misused("%s: \"%s\" is no time; write it as 2027-01-31T12:00:00Z, in UTC",
+                       option, text);
+    return false;
+}
+
+static int
+apply_standing(const struct wish *wish, struct pw_key *key)
+{
+    struct pw_why why = {0};
+    struct pw_key_validity validity = {0, PW_KEY_FOR_EVER};
+    enum pw_key_status status = pw_key_status_parse(pw_span_str(wish->status));
+    if (status == PW_KEY_STATUSES) {
+        return pw_command_misused(
+            "\"%s\" is no status; use active, verify_only, retired or revoked",
+            wish->status);
+    }
+    if (!read_time("--not-before", wish->from, &validity.from) ||
+        !read_time("--not-after", wish->until, &validity.until)) {
+        return EX_USAGE;
+    }
+    if (pw_key_set_validity(key, validity, &why) != PW_E_OK) {
+        return pw_command_misused("--not-after is not later than --not-before");
+    }
+    pw_key_set_status(key, status);
+    return EX_OK;
+}
+
+int
+pw_cmd_key_new(int argc, char **argv)
+{
+    struct wish wish = {.channel = "", .status = "active"};
+    int wrong = read_wish(argc, argv, &wish);
+    if (wrong != EX_OK) {
+        return wrong;
     }
     struct pw_why why = {0};
     PW_CLEANUP(pw_key_free)
-    struct pw_key *key = pw_key_new(pw_suite_parse(suite), name, &why);
-    if (key == NULL || pw_key_set_channel(key, channel, &why) != PW_E_OK) {
+    struct pw_key *key = pw_key_new(pw_suite_parse(wish.suite), wish.name, &why);
+    if (key == NULL || pw_key_set_channel(key, wish.channel, &why) != PW_E_OK) {
         return pw_command_misused("%s", why.text);
     }
-    return save_new(key, dir);
+    wrong = apply_standing(&wish, key);
+    return wrong == EX_OK ? save_new(key, wish.dir) : wrong;
 }
 
 static enum pw_err
 list_json(const struct pw_key *key, struct pw_buf *line)
 {
-    char id[ID_TEXT];
-    id_text(key, id);
     pw_buf_clear(line);
     struct pw_json json = pw_json_over(line);
     pw_json_object(&json, NULL);
-    pw_json_str(&json, "id", pw_key_name(key));
-    pw_json_str(&json, "suite", pw_suite_text(pw_key_suite(key)));
-    pw_json_str(&json, "role", role_text(key));
-    pw_json_str(&json, "channel", pw_key_channel(key));
-    pw_json_str(&json, "key_id", id);
+    pw_cli_key_members(&json, key);
     pw_json_end_object(&json);
-    pw_json_newline(&json);
-    if (json.err == PW_E_OK) {
-        fwrite(line->bytes, 1, line->len, stdout);
-    }
-    return json.err;
+    return pw_cli_json_print(&json);
 }
 
 static void
 list_plain(const struct pw_key *key)
 {
-    char id[ID_TEXT];
-    id_text(key, id);
+    char id[PW_KEY_ID_TEXT];
+    char validity[PW_KEY_VALIDITY_TEXT];
+    pw_cli_key_id(key, id);
+    pw_cli_key_validity(key, validity);
     const char *channel = pw_key_channel(key);
-    printf("%-20s %-11s %-6s %-16s %s\n", pw_key_name(key),
-           pw_suite_text(pw_key_suite(key)), role_text(key),
-           channel[0] == '\0' ? "any" : channel, id);
+    printf("%-20s %-11s %-6s %-11s %-16s %s  %s\n", pw_key_name(key),
+           pw_suite_text(pw_key_suite(key)), pw_cli_key_role(key),
+           pw_key_status_text(pw_key_status(key)), channel[0] == '\0' ? "any" : channel, id,
+           validity);
 }
 
 static int
