@@ -703,13 +703,17 @@ give_up_log(struct daemon *self)
     self->abort_at = 0;
 }
 
-/* How long watch may sleep; ms. */
+/* How long watch may sleep; ms, -1 for ever. */
 static int
 next_duty(const struct daemon *self)
 {
     uint64_t now = pw_clock_steady();
-    uint64_t keys_ms = self->keys_at > now ? (self->keys_at - now) / ns_per_ms + 1 : 0;
-    return self->abort_at != 0 && keys_ms > GIVE_UP_MS ? GIVE_UP_MS : (int)keys_ms;
+    int duty = self->abort_at != 0 ? GIVE_UP_MS : -1;
+    if (self->settings->keys == NULL) {
+        return duty;
+    }
+    int keys_ms = self->keys_at > now ? (int)((self->keys_at - now) / ns_per_ms) + 1 : 0;
+    return duty >= 0 && duty < keys_ms ? duty : keys_ms;
 }
 
 /* Signals, and the last word of each channel, until all have said it. */
