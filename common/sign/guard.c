@@ -19,15 +19,14 @@
 #include "common/sign/epochs.h"
 
 enum {
-    BLOCK_MAX = 65535, /* numbers that are written ahead of a sender */
+    BLOCK_MAX = 1 << 18, /* numbers that are written ahead of a sender */
     NAME_ROOM = PW_SIGN_CHANNEL_MAX + sizeof ".epochs",
 };
 
 static const uint64_t ns_per_ms = 1000000;
 static const uint64_t ns_per_s = 1000000000;
-static const uint64_t pace_ns = 100000000;  /* the disk is ahead by so much traffic */
-static const uint64_t idle_ns = 1000000000; /* who moves nothing for so long is written down
-                                               exactly */
+static const uint64_t pace_ns = 100000000;   /* the disk is ahead by so much traffic */
+static const uint64_t idle_ns = 250000000;   /* after so long the pace is measured again */
 static const uint64_t slack_ns = 1000000000; /* clocks of one machine differ by less */
 
 struct pw_guard {
@@ -56,8 +55,8 @@ struct pw_guard {
 /* --- the writer ------------------------------------------------------------------------
  * A sender's numbers are accepted up to its ceiling, which is on the disk already. When it
  * comes near, the writer sets the next one `block` numbers ahead: what the sender sends in
- * 100 ms. So the disk is written some ten times a second at most; a sender with less than
- * ten messages a second has no block, and loses none of them in a crash.
+ * 100 ms. So the disk is written some twenty times a second at most; a sender with less
+ * than ten messages a second has no block, and loses none of them in a crash.
  */
 
 static uint64_t
@@ -67,14 +66,17 @@ add_up(uint64_t a, uint64_t b)
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* What a sender that moved by `moved` in `elapsed` sends in 100 ms. A burst tells little
- * about that, so no more than four times as much as it was. */
+/*
+ * What a sender that moved by `moved` in `elapsed` sends in 100 ms and while the disk works
+ * twice. A burst tells little about that, so no more than eight times as much as it was.
+ */
 static uint32_t
-block_for(uint64_t moved, uint64_t elapsed)
+block_for(const struct pw_guard *guard, uint64_t moved, uint64_t elapsed)
 {
+    uint64_t cost = guard->cost_ns < idle_ns ? guard->cost_ns : idle_ns;
     moved = moved < BLOCK_MAX ? moved : BLOCK_MAX;
-    uint64_t block = moved * pace_ns / (elapsed > 0 ? elapsed : 1);
-    uint64_t most = moved * 4 + 3 < BLOCK_MAX ? moved * 4 + 3 : BLOCK_MAX;
+    uint64_t block = moved * (pace_ns + 2 * cost) / (elapsed > 0 ? elapsed : 1);
+    uint64_t most = moved * 8 + 7 < BLOCK_MAX ? moved * 8 + 7 : BLOCK_MAX;
     return (uint32_t)(block < most ? block : most);
 }
 
@@ -87,10 +89,13 @@ set_goal(struct pw_guard *guard, struct pw_sender *sender, uint64_t now, bool bu
 {
     uint64_t top = sender->need > sender->top ? sender->need : sender->top;
     uint64_t elapsed = now - sender->noted_ns;
-    if (sender->asks || sender->need > sender->ceiling || elapsed >= idle_ns) {
-        sender->block = block_for(top - sender->noted, elapsed);
+    bool urgent = sender->asks || sender->need > sender->ceiling;
+    if (urgent || elapsed >= idle_ns) {
+        uint32_t block = block_for(guard, top - sender->noted, elapsed);
         /* Many slow senders: one write serves all, if all have something ahead. */
-        sender->block += busy && sender->block == 0 && top != sender->noted;
+        block += busy && block == 0 && top != sender->noted;
+        bool dip = urgent && elapsed < idle_ns && block < sender->block / 2;
+        sender->block = dip ? sender->block / 2 : block;
         sender->noted = top;
         sender->noted_ns = now;
     }
@@ -227,7 +232,8 @@ reserve(struct pw_guard *guard, struct pw_sender *sender, uint64_t seq)
         sender->need = 0;
         return seq <= sender->ceiling;
     }
-    if (!sender->asks && sender->ceiling - seq < (sender->block + 1) / 2) {
+    uint64_t ahead = sender->goal > sender->ceiling ? sender->goal : sender->ceiling;
+    if (!sender->asks && ahead - seq < (sender->block + 1) / 2) {
         sender->asks = true;
         ask(guard);
     }

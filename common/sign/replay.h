@@ -78,7 +78,7 @@ struct pw_replay {
     struct pw_window windows[PW_REPLAY_WINDOWS];
 };
 
-/* All zero is a memory that remembers nobody. It is 130 KiB: do not put it on a stack. */
+/* All zero is a memory that remembers nobody. It is 160 KiB: do not put it on a stack. */
 
 enum pw_replay_answer {
     PW_REPLAY_SEEN,  /* this number of this sender: taken, or too far behind to tell */

@@ -43,6 +43,8 @@ static const struct {
      {{100, true}, {100 + W, true}, {100, false}, {101, true}, {99, false}}},
     {"a jump of a ring empties it",
      {{64, true}, {64 + 8192, true}, {128, true}, {192, true}, {64, false}}},
+    {"the oldest block is emptied too",
+     {{130, true}, {129 * 64, true}, {257 * 64, true}, {130 * 64 + 2, true}}},
     {"a jump of many rings",
      {{77, true},
       {UINT64_C(1) << 40, true},
