@@ -192,21 +192,20 @@ lock_folder(int fd, int how)
 int
 pw_keyring_lock(const char *dir, struct pw_why *why)
 {
-    PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         (void)pw_fail(why, PW_E_NO_INPUT, "%s: %s; name the key folder", dir,
                       strerror(errno));
         return -1;
     }
-    if (!lock_folder(fd, LOCK_EX)) {
-        (void)pw_fail(why, PW_E_BUSY, "%s: %s; try again", dir,
-                      errno == EWOULDBLOCK ? "another command is changing this folder"
-                                           : strerror(errno));
-        return -1;
+    if (lock_folder(fd, LOCK_EX)) {
+        return fd;
     }
-    int locked = fd;
-    fd = -1;
-    return locked;
+    (void)pw_fail(why, PW_E_BUSY, "%s: %s; try again", dir,
+                  errno == EWOULDBLOCK ? "another command is changing this folder"
+                                       : strerror(errno));
+    close(fd);
+    return -1;
 }
 
 struct pw_keyring *
