@@ -63,7 +63,7 @@ enum pw_value_kind {
     PW_V_BYTESTR, /* STRING family: str or bytes, by the consumer's encoding */
     PW_V_BYTEARRAY,
     PW_V_GLOBAL, /* `ref` is an import */
-    PW_V_LONG,   /* an int of more than PW_LONG_FROM bytes: dear to hash, and to calculate with */
+    PW_V_LONG,   /* an int of more than PW_LONG_FROM bytes: dear to hash and to divide */
     PW_V_TUPLE,  /* from here on `ref` is an object */
     PW_V_LIST,
     PW_V_DICT,
