@@ -284,7 +284,7 @@ a_slow_sender_loses_nothing_in_a_crash(void **state)
     for (uint64_t seq = 1; seq <= 3; seq++) {
         assert_int_equal(admit(guard, seq), PW_R_NONE);
         assert_int_equal(on_disk(running), seq);
-        usleep(400000);
+        usleep(1000000); /* also longer than a slow disk takes */
     }
     pw_guard_close(&guard);
 }
