@@ -504,8 +504,9 @@ step_text(struct pw_scan *m, const struct pw_op *op)
     if (value.kind == PW_V_INT && op->line.len >= PW_LONG_DIGITS && !pw_cost_int(m, op)) {
         return false;
     }
-    value.kind =
-        value.kind == PW_V_INT && op->line.len > 2 * PW_LONG_FROM ? PW_V_LONG : value.kind;
+    value.kind = value.kind == PW_V_INT && op->line.len > 2 * (size_t)PW_LONG_FROM
+                     ? PW_V_LONG
+                     : value.kind;
     return push(m, op, value);
 }
 
