@@ -39,6 +39,14 @@ struct queue {
     size_t bytes;
 };
 
+/* Copies of `counts` for other threads. */
+struct shown {
+    atomic_uint_least64_t received;
+    atomic_uint_least64_t forwarded;
+    atomic_uint_least64_t quarantined;
+    atomic_uint_least64_t dropped;
+};
+
 struct pw_relay {
     struct pw_relay_options options;
     struct pw_port *port;
@@ -54,6 +62,7 @@ struct pw_relay {
     bool refused;           /* the transport said ready, and then took or gave nothing */
     int store_pause_ms;
     struct pw_relay_counts counts;
+    struct shown shown;
     struct pw_decision decision;
 };
 
@@ -112,8 +121,20 @@ queue_pop(struct queue *queue, size_t bytes)
 /* --- audit ------------------------------------------------------------------------- */
 
 static void
+show_counts(struct pw_relay *relay)
+{
+    const struct pw_relay_counts *counts = &relay->counts;
+    struct shown *shown = &relay->shown;
+    atomic_store_explicit(&shown->received, counts->received, memory_order_relaxed);
+    atomic_store_explicit(&shown->forwarded, counts->forwarded, memory_order_relaxed);
+    atomic_store_explicit(&shown->quarantined, counts->quarantined, memory_order_relaxed);
+    atomic_store_explicit(&shown->dropped, counts->dropped, memory_order_relaxed);
+}
+
+static void
 flush_records(struct pw_relay *relay)
 {
+    show_counts(relay);
     if (relay->record_count == 0) {
         return;
     }
@@ -763,4 +784,16 @@ struct pw_relay_counts
 pw_relay_counts(const struct pw_relay *relay)
 {
     return relay->counts;
+}
+
+struct pw_relay_counts
+pw_relay_counts_now(struct pw_relay *relay)
+{
+    struct shown *shown = &relay->shown;
+    return (struct pw_relay_counts){
+        .received = atomic_load_explicit(&shown->received, memory_order_relaxed),
+        .forwarded = atomic_load_explicit(&shown->forwarded, memory_order_relaxed),
+        .quarantined = atomic_load_explicit(&shown->quarantined, memory_order_relaxed),
+        .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
+    };
 }

@@ -60,4 +60,10 @@ enum pw_err pw_relay_run(struct pw_relay *relay, struct pw_port **port);
 /* To be asked when pw_relay_run has returned. */
 struct pw_relay_counts pw_relay_counts(const struct pw_relay *relay);
 
+/*
+ * While it runs, from any thread: what it received, forwarded, held and dropped up to its
+ * last burst, each number for itself. The other members are zero.
+ */
+struct pw_relay_counts pw_relay_counts_now(struct pw_relay *relay);
+
 #endif
