@@ -129,7 +129,11 @@ push_short(struct pw_scan *m, struct registers *r, uint8_t kind, const uint8_t *
     if ((kind == PW_V_INT && len >= PW_LONG_BYTES) || !push(m, r, kind, 2 + len, end)) {
         return false;
     }
-    if (kind == PW_V_STR && r->at < end && bytes[r->at] == PW_OP_MEMOIZE && memoize(m, r)) {
+    struct pw_value *memo = m->fast.memo;
+    if (kind == PW_V_STR && r->at < end && bytes[r->at] == PW_OP_MEMOIZE &&
+        memo < m->fast.memo_room) {
+        *memo = r->top[-1];
+        m->fast.memo = memo + 1;
         r->at++;
         r->ops++;
     }
@@ -268,6 +272,20 @@ nest(struct pw_scan *m, const struct pw_value *first, struct nested *sum)
     return true;
 }
 
+/* Whether a key may begin with an underscore; so may all that nobody knows. */
+APART bool
+is_special(const uint8_t *bytes, struct pw_value key)
+{
+    if (key.kind != PW_V_STR) {
+        return key.kind == PW_V_BYTESTR || key.kind == PW_V_UNKNOWN;
+    }
+    if (key.decoded || bytes[key.ref] == PW_OP_BINUNICODE8) {
+        return true;
+    }
+    size_t head = bytes[key.ref] == PW_OP_SHORT_BINUNICODE ? 2 : 5;
+    return bytes[key.ref + head] == '_';
+}
+
 /* Some key among keys and values may begin with two underscores. */
 static bool
 has_special(const struct pw_scan *m, const struct pw_value *first,
@@ -275,17 +293,11 @@ has_special(const struct pw_scan *m, const struct pw_value *first,
 {
     const uint8_t *bytes = m->frame.ptr;
     for (const struct pw_value *key = first; key < top; key += 2) {
-        if (key->kind != PW_V_STR) {
-            if (key->kind == PW_V_BYTESTR || key->kind == PW_V_UNKNOWN) {
-                return true;
-            }
-            continue;
-        }
-        if (key->decoded || bytes[key->ref] == PW_OP_BINUNICODE8) {
-            return true;
-        }
-        size_t head = bytes[key->ref] == PW_OP_SHORT_BINUNICODE ? 2 : 5;
-        if (bytes[key->ref + head] == '_') {
+        /* The commonest key is not worth a call. */
+        bool common = pw_value_is(*key, PW_V_STR) &&
+                      bytes[key->ref] == PW_OP_SHORT_BINUNICODE &&
+                      bytes[key->ref + 2] != '_';
+        if (!common && is_special(bytes, *key)) {
             return true;
         }
     }

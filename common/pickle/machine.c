@@ -102,9 +102,11 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     m->buffers = 0;
     m->proto = 0;
     m->proto_high = 0;
-    m->find_count = 0;
-    memset(m->kept, 0, sizeof m->kept);
-    memset(m->unkept, 0, sizeof m->unkept);
+    if (m->find_count > 0) {
+        memset(m->kept, 0, sizeof m->kept);
+        memset(m->unkept, 0, sizeof m->unkept);
+        m->find_count = 0;
+    }
 }
 
 void

@@ -207,6 +207,18 @@ pw_value_of(enum pw_value_kind kind, size_t ref)
 #endif
 }
 
+/* Whether `value` is of a kind, and not decoded. */
+static inline bool
+pw_value_is(struct pw_value value, enum pw_value_kind kind)
+{
+    /* One comparison; compilers make two of the members'. */
+    struct pw_value other = {.kind = (uint8_t)kind};
+    uint16_t head[2];
+    memcpy(&head[0], &value, sizeof head[0]);
+    memcpy(&head[1], &other, sizeof head[1]);
+    return head[0] == head[1];
+}
+
 /* How many values the stack may take before it must grow or the limit be looked at. */
 static inline void
 pw_machine_set_room(struct pw_scan *m)

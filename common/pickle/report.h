@@ -111,7 +111,8 @@ struct pw_report {
     size_t used_count;
     const struct pw_find *finds; /* in order of offset; of each door the first ones only: */
     size_t find_count;
-    size_t unkept[PW_DOOR_COUNT]; /* findings left out, by the door that would waive them */
+    const size_t
+        *unkept; /* findings left out, by the door (reason.h) that would waive them */
     struct pw_scan *scan;
     struct pw_span frame; /* the bytes that were scanned */
 };

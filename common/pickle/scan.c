@@ -89,22 +89,27 @@ leave_frame(struct pw_scan *m, const struct pw_op *op)
 static size_t
 begin(struct pw_scan *m)
 {
-    static const size_t proto_len = 2;
-    struct pw_op op;
-    if (m->limits.max_ops <= 2 || m->frame.len < proto_len ||
-        m->frame.ptr[0] != PW_OP_PROTO || m->frame.ptr[1] > 5) {
+    enum { PROTO_LEN = 2, FRAME_LEN = 9, BOTH = PROTO_LEN + FRAME_LEN };
+    const uint8_t *bytes = m->frame.ptr;
+    size_t len = m->frame.len;
+    if (m->limits.max_ops <= 2 || len < PROTO_LEN || bytes[0] != PW_OP_PROTO ||
+        bytes[1] > 5) {
         return 0;
     }
-    m->proto = m->frame.ptr[1];
+    m->proto = bytes[1];
     m->proto_high = m->proto;
     m->ops = 1;
-    if (pw_decode(m->frame, proto_len, &op) != PW_DECODE_OP || op.code != PW_OP_FRAME ||
-        op.arg > m->frame.len - op.end) {
-        return proto_len;
+    if (len < BOTH || bytes[PROTO_LEN] != PW_OP_FRAME) {
+        return PROTO_LEN;
     }
-    m->frame_end = op.end + op.arg;
+    uint64_t size = pw_decode_number(bytes + PROTO_LEN + 1, len - PROTO_LEN - 1,
+                                     &pw_decode_rows[PW_OP_FRAME]);
+    if (size > len - BOTH) {
+        return PROTO_LEN;
+    }
+    m->frame_end = BOTH + size;
     m->ops = 2;
-    return op.end;
+    return BOTH;
 }
 
 /* Run to the end. *consumed is where; true when a STOP was reached. */
@@ -188,10 +193,10 @@ pw_scan_frame(struct pw_scan *scan, struct pw_span frame, const struct pw_limits
         .used_count = scan->used.len,
         .finds = scan->finds,
         .find_count = scan->find_count,
+        .unkept = scan->unkept,
         .scan = scan,
         .frame = frame,
     };
-    memcpy(out->unkept, scan->unkept, sizeof out->unkept);
     return scan->err;
 }
 

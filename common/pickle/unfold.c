@@ -24,31 +24,36 @@ newest_run(struct pw_scan *m, struct pw_value of)
     return of.kind == PW_V_INSTANCE ? &object->count : &object->link;
 }
 
-static bool
-begin_run(struct pw_scan *m, struct pw_value into, uint32_t *run)
+/* A run's head, in room that is there. */
+static uint32_t
+begin_run(struct pw_scan *m, struct pw_value into)
 {
-    struct pw_value zero = {0};
-    if (m->items.len == 0 && !pw_machine_keep(m, zero)) { /* no run is number 0 */
-        return false;
+    struct pw_value *items = m->items.at;
+    if (m->items.len == 0) { /* no run is number 0 */
+        items[m->items.len++] = (struct pw_value){0};
     }
     uint32_t begin = m->items.len;
-    if (!pw_machine_keep(m, (struct pw_value){.ref = *newest_run(m, into)}) ||
-        !pw_machine_keep(m, zero)) {
-        return false;
-    }
+    items[begin] = (struct pw_value){.ref = *newest_run(m, into)};
+    items[begin + 1] = (struct pw_value){0};
+    m->items.len = begin + RUN_HEAD;
     *newest_run(m, into) = begin;
-    *run = begin;
-    return true;
+    return begin;
 }
 
 bool
 pw_unfold_note_next(struct pw_scan *m, struct pw_value into, struct pw_value value,
                     uint32_t *run)
 {
+    enum { MOST = RUN_HEAD + 2 };
     m->objects.at[value.ref].flags |= OBJECT_STORED;
-    if ((*run == 0 && !begin_run(m, into, run)) || !pw_machine_keep(m, value)) {
+    if (m->items.cap - m->items.len < MOST &&
+        !pw_machine_grow(m, &m->items, sizeof *m->items.at)) {
         return false;
     }
+    if (*run == 0) {
+        *run = begin_run(m, into);
+    }
+    m->items.at[m->items.len++] = value;
     m->items.at[*run + 1].ref++;
     return true;
 }

@@ -447,6 +447,9 @@ size_t
 pw_policy_judge(const struct pw_policy *policy, const struct pw_report *report,
                 pw_policy_found *found, void *arg)
 {
+    if (report->find_count + report->import_count + report->used_count == 0) {
+        return 0; /* as nearly all are */
+    }
     uint64_t nested = report->frame.len * NESTED_PER_BYTE;
     struct pw_judging judging = {policy, report, &nested};
     return judge(&judging, found, arg);
