@@ -26,11 +26,12 @@ sign(union pw_hash *hash, const struct pw_key *key, uint8_t *tag)
 }
 
 static bool
-fits(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag)
+fits(union pw_hash *hash, const struct pw_key *key, struct pw_span tag)
 {
     uint8_t expected[TAG];
     sign(hash, key, expected);
-    bool same = sodium_memcmp(expected, tag, sizeof expected) == 0;
+    bool same = tag.len == sizeof expected &&
+                sodium_memcmp(expected, tag.ptr, sizeof expected) == 0;
     sodium_memzero(expected, sizeof expected); /* it would sign a forger's message */
     return same;
 }
@@ -38,6 +39,7 @@ fits(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag)
 const struct pw_scheme pw_scheme_blake2b = {
     .name = "blake2b",
     .tag_len = TAG,
+    .batch = 1,
     .symmetric = true,
     .start = start,
     .absorb = absorb,

@@ -83,8 +83,16 @@ pw_channel_key_sign(const struct pw_channel_key *ready, union pw_hash *work,
 
 bool
 pw_channel_key_fits(const struct pw_channel_key *ready, union pw_hash *work,
-                    const struct pw_signed *text, const uint8_t *tag)
+                    const struct pw_signed *text, struct pw_span tag)
 {
     absorb(ready, work, text);
     return ready->scheme->fits(work, ready->key, tag);
+}
+
+void
+pw_channel_key_leaf(const struct pw_channel_key *ready, union pw_hash *work,
+                    const struct pw_signed *text, struct pw_node *leaf)
+{
+    absorb(ready, work, text);
+    ready->scheme->finish(work, leaf->bytes);
 }

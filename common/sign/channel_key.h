@@ -7,6 +7,7 @@
 #ifndef PW_COMMON_SIGN_CHANNEL_KEY_H
 #define PW_COMMON_SIGN_CHANNEL_KEY_H
 
+#include "common/sign/merkle.h"
 #include "common/sign/scheme.h"
 #include "common/sign/sign.h"
 
@@ -42,6 +43,10 @@ void pw_channel_key_fill(struct pw_channel_key *ready, const struct pw_key *key,
 void pw_channel_key_sign(const struct pw_channel_key *ready, union pw_hash *work,
                          const struct pw_signed *text, uint8_t *tag);
 bool pw_channel_key_fits(const struct pw_channel_key *ready, union pw_hash *work,
-                         const struct pw_signed *text, const uint8_t *tag);
+                         const struct pw_signed *text, struct pw_span tag);
+
+/* The leaf of a message of a batch; for suites that have batches. */
+void pw_channel_key_leaf(const struct pw_channel_key *ready, union pw_hash *work,
+                         const struct pw_signed *text, struct pw_node *leaf);
 
 #endif

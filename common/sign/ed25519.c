@@ -39,16 +39,18 @@ sign(union pw_hash *hash, const struct pw_key *key, uint8_t *tag)
 }
 
 static bool
-fits(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag)
+fits(union pw_hash *hash, const struct pw_key *key, struct pw_span tag)
 {
     uint8_t text[SIGNED];
     finish(hash, text);
-    return crypto_sign_verify_detached(tag, text, sizeof text, key->public_key) == 0;
+    return tag.len == crypto_sign_BYTES &&
+           crypto_sign_verify_detached(tag.ptr, text, sizeof text, key->public_key) == 0;
 }
 
 const struct pw_scheme pw_scheme_ed25519 = {
     .name = "ed25519",
     .tag_len = crypto_sign_BYTES,
+    .batch = 1,
     .symmetric = false,
     .start = start,
     .absorb = absorb,

@@ -24,11 +24,12 @@ sign(union pw_hash *hash, const struct pw_key *key, uint8_t *tag)
 }
 
 static bool
-fits(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag)
+fits(union pw_hash *hash, const struct pw_key *key, struct pw_span tag)
 {
     uint8_t expected[crypto_auth_hmacsha256_BYTES];
     sign(hash, key, expected);
-    bool same = sodium_memcmp(expected, tag, sizeof expected) == 0;
+    bool same = tag.len == sizeof expected &&
+                sodium_memcmp(expected, tag.ptr, sizeof expected) == 0;
     sodium_memzero(expected, sizeof expected); /* it would sign a forger's message */
     return same;
 }
@@ -36,6 +37,7 @@ fits(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag)
 const struct pw_scheme pw_scheme_hmac_sha256 = {
     .name = "hmac-sha256",
     .tag_len = crypto_auth_hmacsha256_BYTES,
+    .batch = 1,
     .symmetric = true,
     .start = start,
     .absorb = absorb,

@@ -48,7 +48,7 @@ check_parts(const struct pw_key_parts *parts, struct pw_why *why)
     const struct pw_scheme *scheme = pw_scheme_of(parts->suite);
     if (scheme == NULL) {
         return pw_fail(why, PW_E_FORMAT,
-                       "no such suite; use ed25519, hmac-sha256 or blake2b");
+                       "no such suite; use ed25519, ed25519-batch, hmac-sha256 or blake2b");
     }
     if (!is_name(parts->name)) {
         return pw_fail(
@@ -63,13 +63,14 @@ check_parts(const struct pw_key_parts *parts, struct pw_why *why)
     }
     if (parts->is_public && (scheme->symmetric || parts->role == PW_ROLE_SIGN)) {
         return pw_fail(why, PW_E_FORMAT,
-                       "a public key is for \"suite: ed25519\" with \"role: verify\"");
+                       "a public key is for \"suite: ed25519\" or \"ed25519-batch\" with "
+                       "\"role: verify\"");
     }
     if (!parts->is_public && !scheme->symmetric && parts->role == PW_ROLE_VERIFY) {
-        return pw_fail(
-            why, PW_E_FORMAT,
-            "a verifying ed25519 key holds no secret; export its public half with "
-            "picklewall key public");
+        return pw_fail(why, PW_E_FORMAT,
+                       "a verifying %s key holds no secret; export its public half with "
+                       "picklewall key public",
+                       scheme->name);
     }
     /* All zeros is what an unset variable or an empty disk block makes of a key. */
     if (sodium_is_zero(parts->bytes, sizeof parts->bytes)) {
@@ -78,8 +79,9 @@ check_parts(const struct pw_key_parts *parts, struct pw_why *why)
     }
     if (parts->is_public && crypto_core_ed25519_is_valid_point(parts->bytes) == 0) {
         return pw_fail(why, PW_E_FORMAT,
-                       "not the public key of any ed25519 key; export it again with "
-                       "picklewall key public");
+                       "not the public key of any %s key; export it again with "
+                       "picklewall key public",
+                       scheme->name);
     }
     return PW_E_OK;
 }
@@ -87,7 +89,7 @@ check_parts(const struct pw_key_parts *parts, struct pw_why *why)
 static bool
 fill_secret(struct pw_key *key, const uint8_t bytes[static PW_KEY_BYTES])
 {
-    bool pair = key->suite == PW_SUITE_ED25519;
+    bool pair = pw_suite_is_pair(key->suite);
     key->secret = sodium_malloc(pair ? crypto_sign_SECRETKEYBYTES : PW_KEY_BYTES);
     if (key->secret == NULL) {
         return false;
@@ -106,7 +108,7 @@ static void
 fill_id(struct pw_key *key)
 {
     static const char context[] = "picklewall/keyid/v1"; /* with its NUL */
-    bool pair = key->suite == PW_SUITE_ED25519;
+    bool pair = pw_suite_is_pair(key->suite);
     uint8_t suite = (uint8_t)key->suite;
     uint8_t digest[crypto_generichash_BYTES];
     crypto_generichash_state state;
@@ -184,7 +186,7 @@ pw_key_new(enum pw_suite suite, const char *name, struct pw_why *why)
 struct pw_key *
 pw_key_public(const struct pw_key *key)
 {
-    if (pw_scheme_of(key->suite)->symmetric) {
+    if (!pw_suite_is_pair(key->suite)) {
         return NULL;
     }
     struct pw_key_parts parts = {

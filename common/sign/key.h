@@ -14,7 +14,12 @@
 #include "common/base/reason.h"
 
 /* Numbers of the wire; 0 is none. */
-enum pw_suite { PW_SUITE_HMAC_SHA256 = 1, PW_SUITE_ED25519 = 2, PW_SUITE_BLAKE2B = 3 };
+enum pw_suite {
+    PW_SUITE_HMAC_SHA256 = 1,
+    PW_SUITE_ED25519 = 2,
+    PW_SUITE_BLAKE2B = 3,
+    PW_SUITE_ED25519_BATCH = 4,
+};
 enum pw_role { PW_ROLE_SIGN, PW_ROLE_VERIFY };
 
 /* What a key may still do: the `status:` line of its file. */
@@ -42,8 +47,10 @@ struct pw_key;
  */
 struct pw_key *pw_key_new(enum pw_suite suite, const char *name, struct pw_why *why);
 
-/* The verifying half of an Ed25519 key (a copy); NULL for symmetric keys or out of memory.
- */
+/* A key of this suite is a pair of which one half only verifies. */
+bool pw_suite_is_pair(enum pw_suite suite);
+
+/* The verifying half of a pair (a copy); NULL for symmetric keys or out of memory. */
 struct pw_key *pw_key_public(const struct pw_key *key);
 
 /* Wipe and release. *key becomes NULL; a NULL *key is fine. */
@@ -127,7 +134,10 @@ enum pw_reason pw_key_usable(const struct pw_key *key, uint64_t now_ns, bool for
 /* The key's `channel:` pattern (fnmatch; empty means any) takes this channel. */
 bool pw_key_takes(const struct pw_key *key, const char *channel);
 
-/* "hmac-sha256", "ed25519", "blake2b"; NULL for an unknown suite; 0 for an unknown text. */
+/*
+ * "hmac-sha256", "ed25519", "blake2b", "ed25519-batch"; NULL for an unknown suite; 0 for an
+ * unknown text.
+ */
 const char *pw_suite_text(enum pw_suite suite);
 enum pw_suite pw_suite_parse(const char *text);
 

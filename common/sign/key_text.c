@@ -204,7 +204,8 @@ read_words(const struct text *text, struct pw_key_parts *parts, struct pw_why *w
     parts->suite = find_suite(text->value[SUITE]);
     if (pw_scheme_of(parts->suite) == NULL) {
         return pw_fail(why, PW_E_FORMAT,
-                       "%zu: suite: no such suite; write ed25519, hmac-sha256 or blake2b",
+                       "%zu: suite: no such suite; write ed25519, ed25519-batch, "
+                       "hmac-sha256 or blake2b",
                        text->at[SUITE]);
     }
     size_t role = 0;

@@ -19,24 +19,37 @@ union pw_hash {
 
 struct pw_scheme {
     const char *name; /* of the suite, as key files and commands spell it */
-    size_t tag_len;
-    bool symmetric; /* who can verify can sign */
+    size_t tag_len;   /* of a message that is signed alone */
+    size_t batch;     /* the most messages that one signature covers */
+    bool symmetric;   /* who can verify can sign */
 
     /* An empty message; `key` is the channel's key, empty for a suite with key pairs. */
     void (*start)(union pw_hash *hash, struct pw_span key);
     void (*absorb)(union pw_hash *hash, struct pw_span bytes);
 
-    /* End the message. `key` is borrowed by suites with key pairs, ignored by the others.
+    /* End a message of a batch: its leaf, 32 bytes. NULL where `batch` is 1. */
+    void (*finish)(union pw_hash *hash, uint8_t *leaf);
+
+    /*
+     * End a message that is alone. `key` is borrowed by suites with key pairs, ignored by
+     * the others. A tag of another length than pw_tag_len says does not fit.
      */
     void (*sign)(union pw_hash *hash, const struct pw_key *key, uint8_t *tag);
-    bool (*fits)(union pw_hash *hash, const struct pw_key *key, const uint8_t *tag);
+    bool (*fits)(union pw_hash *hash, const struct pw_key *key, struct pw_span tag);
 };
 
 extern const struct pw_scheme pw_scheme_hmac_sha256;
 extern const struct pw_scheme pw_scheme_ed25519;
 extern const struct pw_scheme pw_scheme_blake2b;
+extern const struct pw_scheme pw_scheme_ed25519_batch;
 
 /* The row of a suite; NULL for a number that names none. */
 const struct pw_scheme *pw_scheme_of(unsigned suite);
+
+/*
+ * How long a tag of this suite is that ends in the bytes `end`, of which at least the last
+ * two are there; 0 when no tag ends so.
+ */
+size_t pw_tag_len(const struct pw_scheme *scheme, struct pw_span end);
 
 #endif

@@ -15,8 +15,9 @@
 
 enum {
     PW_TRAILER_HEAD = 40,
-    PW_TRAILER_MAX = 104,
+    PW_TRAILER_MAX = 362, /* of ed25519-batch, with 256 messages */
     PW_SIGN_FRAMES_MAX = 1024,
+    PW_SIGN_BATCH_MAX = 256,   /* messages under one signature */
     PW_SIGN_CHANNEL_MAX = 255, /* bytes of a channel's name */
 };
 
@@ -69,18 +70,48 @@ enum pw_reason pw_signer_usable(const struct pw_signer *signer, uint64_t now_ns)
 /* The key that signs; the ring's. */
 const struct pw_key *pw_signer_key(const struct pw_signer *signer);
 
-/* Bytes of the trailer this signer makes. */
+/* Bytes of the trailer that pw_signer_sign makes. */
 size_t pw_signer_trailer_size(const struct pw_signer *signer);
 
 /*
- * Sign `count` frames (1 to PW_SIGN_FRAMES_MAX) as the next message of the epoch; `out`
- * receives pw_signer_trailer_size bytes. PW_E_LIMIT, and nothing is counted, when there is
- * no frame or there are too many.
+ * Sign `count` frames (1 to PW_SIGN_FRAMES_MAX) as the next message of the epoch, alone; an
+ * open batch stays as it is. `out` receives pw_signer_trailer_size bytes. PW_E_LIMIT, and
+ * nothing is counted, when there is no frame or there are too many.
  */
 PW_CHECK_RESULT enum pw_err pw_signer_sign(struct pw_signer *signer,
                                            const struct pw_span *frames, size_t count,
                                            uint64_t now_ns,
                                            uint8_t out[static PW_TRAILER_MAX]);
+
+/*
+ * The most messages that one signature of this signer covers: PW_SIGN_BATCH_MAX for
+ * ed25519-batch, 1 for the other suites. The three calls below serve them all; a suite that
+ * signs each message has batches of one.
+ */
+size_t pw_signer_batch(const struct pw_signer *signer);
+
+/*
+ * Add a message as the next of the epoch to the open batch; `slot` is its place there, 0
+ * for the first. After pw_signer_close this begins a new batch, and the slots of the old
+ * one are gone. PW_E_LIMIT, and nothing is counted, when there is no frame or there are too
+ * many, or when the batch is full: then close it. The frames are read now and not kept. A
+ * number that was given and never signed, since the signer was freed before, is a gap like
+ * any.
+ */
+PW_CHECK_RESULT enum pw_err pw_signer_add(struct pw_signer *signer,
+                                          const struct pw_span *frames, size_t count,
+                                          uint64_t now_ns, size_t *slot);
+
+/* Sign what was added; nothing happens when nothing was, or when it is closed already. */
+void pw_signer_close(struct pw_signer *signer);
+
+/*
+ * Write the trailer of the message in `slot` of the closed batch, until the next
+ * pw_signer_add as often as you like; how many bytes it has. 0 when the batch is open or
+ * has no such slot.
+ */
+size_t pw_signer_trailer(const struct pw_signer *signer, size_t slot,
+                         uint8_t out[static PW_TRAILER_MAX]);
 
 struct pw_verifier;
 
@@ -100,9 +131,10 @@ void pw_verifier_free(struct pw_verifier **verifier);
 void pw_verifier_set_now(struct pw_verifier *verifier, uint64_t now_ns);
 
 /*
- * How many bytes at the end of `frame` are a trailer: 72 or 104 where the magic stands that
- * far from the end, otherwise 0. A magic before an unknown suite counts too, so that it is
- * refused as "sig.format" and does not pass for an unsigned message.
+ * How many bytes at the end of `frame` are a trailer: 72, 104, or for ed25519-batch 106 to
+ * 362, where the magic stands that far from the end, otherwise 0. A magic before an unknown
+ * suite counts too, so that it is refused as "sig.format" and does not pass for an unsigned
+ * message.
  */
 size_t pw_trailer_at_end(struct pw_span frame);
 

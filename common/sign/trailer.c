@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/sign/trailer.h"
 
+#include "common/sign/batch.h"
 #include "common/sign/scheme.h"
 
 static const uint8_t magic[4] = {'P', 'W', 'S', '1'};
@@ -50,43 +51,68 @@ pw_trailer_parse(struct pw_span bytes, struct pw_trailer *out)
 
     const struct pw_scheme *scheme = pw_scheme_of(out->suite);
     return !cur.truncated && pw_span_equal(start, (struct pw_span){magic, sizeof magic}) &&
-           out->flags == 0 && scheme != NULL && out->tag.len == scheme->tag_len;
+           out->flags == 0 && scheme != NULL && out->tag.len >= PW_BATCH_PLACE &&
+           out->tag.len == pw_tag_len(scheme, out->tag);
 }
 
+/* A place, so many bytes before the end, where a trailer may begin. */
 struct candidate {
+    size_t len;
     bool magic; /* it stands there */
-    bool fits;  /* and the suite behind it has trailers of this length */
+    bool fits;  /* and the head behind it is one of a trailer of this length */
+    unsigned suite;
 };
 
 static struct candidate
 look(struct pw_span frame, size_t len)
 {
-    struct candidate found = {0};
+    struct candidate found = {.len = len};
+    struct pw_cursor cur = pw_cursor_over(frame);
     if (frame.len < len) {
         return found;
     }
-    struct pw_cursor cur = pw_cursor_over(frame);
     (void)pw_cursor_take(&cur, frame.len - len);
     struct pw_span start = pw_cursor_take(&cur, sizeof magic);
+    found.suite = (unsigned)pw_cursor_uint(&cur, 1);
+    const struct pw_scheme *scheme = pw_scheme_of(found.suite);
+    uint64_t flags = pw_cursor_uint(&cur, 1);
+    uint64_t frames = pw_cursor_uint(&cur, 2);
     found.magic = pw_span_equal(start, (struct pw_span){magic, sizeof magic});
-    const struct pw_scheme *scheme = pw_scheme_of((unsigned)pw_cursor_uint(&cur, 1));
-    found.fits = found.magic && scheme != NULL && PW_TRAILER_HEAD + scheme->tag_len == len;
+    found.fits = found.magic && scheme != NULL && flags == 0 && frames > 0 &&
+                 frames <= PW_SIGN_FRAMES_MAX &&
+                 len == PW_TRAILER_HEAD + pw_tag_len(scheme, frame);
+    return found;
+}
+
+/* The place that the last two bytes name, when a batch's trailer begins there. */
+static struct candidate
+look_for_batch(struct pw_span frame)
+{
+    size_t tag_len = pw_batch_tag_len(frame);
+    if (tag_len == 0) {
+        return (struct candidate){0};
+    }
+    struct candidate found = look(frame, PW_TRAILER_HEAD + tag_len);
+    found.magic = found.magic && found.suite == PW_SUITE_ED25519_BATCH;
     return found;
 }
 
 /*
- * Both places can hold the magic. The long one may lie in the payload, which a stranger may
- * have written; the short one lies in the time of a true long trailer, where these bytes
- * mean the year 2153. So the short one is believed first.
+ * Several places can hold the magic. A far one may lie in the payload, which a stranger may
+ * have written; a near one lies in a true longer trailer, in its time, a signature or a
+ * hash, where nobody can put bytes of his choice. So the nearest that fits is believed.
  */
 size_t
 pw_trailer_at_end(struct pw_span frame)
 {
-    enum { SHORT = 72, LONG = PW_TRAILER_MAX };
-    struct candidate near = look(frame, SHORT);
-    struct candidate far = look(frame, LONG);
-    if (near.fits || (near.magic && !far.fits)) {
-        return SHORT;
+    const struct candidate places[] = {look(frame, 72), look(frame, 104),
+                                       look_for_batch(frame)};
+    size_t malformed = 0;
+    for (size_t i = 0; i < PW_COUNT(places); i++) {
+        if (places[i].fits) {
+            return places[i].len;
+        }
+        malformed = malformed == 0 && places[i].magic ? places[i].len : malformed;
     }
-    return far.magic ? LONG : 0;
+    return malformed;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The 72 or 104 bytes of a PWS1 trailer, and what they are a tag over.
+ * The bytes of a PWS1 trailer, and what they are a tag over.
  */
 #ifndef PW_COMMON_SIGN_TRAILER_H
 #define PW_COMMON_SIGN_TRAILER_H

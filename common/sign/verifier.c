@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/clock.h"
 #include "common/sign/channel_key.h"
+#include "common/sign/roots.h"
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
 
@@ -8,7 +9,9 @@ enum { SIBLINGS_MAX = 8 };
 
 struct known_key {
     struct pw_channel_key ready;
-    bool takes; /* its pattern takes this channel */
+    bool takes;     /* its pattern takes this channel */
+    uint64_t epoch; /* of the latest message whose tag did fit; of suites with batches */
+    uint64_t seq;
 };
 
 /* All of it in sodium_malloc memory: the hash states give the channel's keys away. */
@@ -19,9 +22,28 @@ struct pw_verifier {
     const char *const *siblings;
     size_t sibling_count;
     uint64_t now_ns;
+    struct pw_roots *roots; /* NULL when no key has batches */
     size_t count;
     struct known_key keys[];
 };
+
+/* Those of the ring, but for bare ones. Whether one of them has batches. */
+static bool
+fill_keys(struct pw_verifier *verifier, const struct pw_keyring *ring, const char *channel)
+{
+    bool batches = false;
+    for (size_t i = 0; i < pw_keyring_count(ring); i++) {
+        const struct pw_key *key = pw_keyring_at(ring, i);
+        if (pw_key_is_bare(key)) {
+            continue; /* other programs have it, and it says nothing of channels */
+        }
+        struct known_key *known = &verifier->keys[verifier->count++];
+        pw_channel_key_fill(&known->ready, key, &verifier->scope);
+        known->takes = pw_key_takes(key, channel);
+        batches = batches || (known->takes && known->ready.scheme->batch > 1);
+    }
+    return batches;
+}
 
 struct pw_verifier *
 pw_verifier_new(const struct pw_keyring *ring, const char *channel, enum pw_direction dir,
@@ -42,14 +64,11 @@ pw_verifier_new(const struct pw_keyring *ring, const char *channel, enum pw_dire
     verifier->siblings = siblings;
     verifier->sibling_count = sibling_count < SIBLINGS_MAX ? sibling_count : SIBLINGS_MAX;
     verifier->now_ns = pw_clock_wall();
-    for (size_t i = 0; i < count; i++) {
-        const struct pw_key *key = pw_keyring_at(ring, i);
-        if (pw_key_is_bare(key)) {
-            continue; /* other programs have it, and it says nothing of channels */
+    if (fill_keys(verifier, ring, channel)) {
+        verifier->roots = pw_roots_new();
+        if (verifier->roots == NULL) {
+            pw_verifier_free(&verifier);
         }
-        struct known_key *known = &verifier->keys[verifier->count++];
-        pw_channel_key_fill(&known->ready, key, &verifier->scope);
-        known->takes = pw_key_takes(key, channel);
     }
     return verifier;
 }
@@ -57,6 +76,9 @@ pw_verifier_new(const struct pw_keyring *ring, const char *channel, enum pw_dire
 void
 pw_verifier_free(struct pw_verifier **verifier)
 {
+    if (*verifier != NULL) {
+        pw_roots_free(&(*verifier)->roots);
+    }
     sodium_free(*verifier);
     *verifier = NULL;
 }
@@ -67,8 +89,8 @@ pw_verifier_set_now(struct pw_verifier *verifier, uint64_t now_ns)
     verifier->now_ns = now_ns;
 }
 
-static const struct known_key *
-find_key(const struct pw_verifier *verifier, const uint8_t id[static 8])
+static struct known_key *
+find_key(struct pw_verifier *verifier, const uint8_t id[static 8])
 {
     for (size_t i = 0; i < verifier->count; i++) {
         if (memcmp(verifier->keys[i].ready.key->id, id, 8) == 0) {
@@ -81,7 +103,7 @@ find_key(const struct pw_verifier *verifier, const uint8_t id[static 8])
 /* A true signature on the wrong channel is a wiring mistake or a replay, not a forgery. */
 static bool
 fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_signed text,
-             const uint8_t *tag)
+             struct pw_span tag)
 {
     for (size_t i = 0; i < verifier->sibling_count; i++) {
         struct pw_scope scope = {0};
@@ -95,6 +117,28 @@ fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_s
         }
     }
     return false;
+}
+
+/* Of a message that shares its signature, once that is verified, by hashes alone. */
+static bool
+tag_fits(struct pw_verifier *verifier, struct known_key *known,
+         const struct pw_trailer *trailer, const struct pw_signed *text)
+{
+    if (known->ready.scheme->batch == 1) {
+        return pw_channel_key_fits(&known->ready, &verifier->work, text, trailer->tag);
+    }
+    struct pw_node leaf;
+    bool fresh = trailer->epoch > known->epoch ||
+                 (trailer->epoch == known->epoch && trailer->seq > known->seq);
+    pw_channel_key_leaf(&known->ready, &verifier->work, text, &leaf);
+    if (!pw_roots_fit(verifier->roots, known->ready.key, &leaf, trailer->tag, fresh)) {
+        return false;
+    }
+    if (fresh) {
+        known->epoch = trailer->epoch;
+        known->seq = trailer->seq;
+    }
+    return true;
 }
 
 static void
@@ -121,7 +165,7 @@ examine(struct pw_verifier *verifier, const struct pw_trailer *trailer, bool wel
     if (trailer->frames != count) {
         return PW_R_SIG_FRAMES;
     }
-    const struct known_key *known = find_key(verifier, trailer->key_id);
+    struct known_key *known = find_key(verifier, trailer->key_id);
     if (known == NULL) {
         return PW_R_SIG_UNKNOWN_KEY;
     }
@@ -137,11 +181,11 @@ examine(struct pw_verifier *verifier, const struct pw_trailer *trailer, bool wel
         return PW_R_SIG_CHANNEL;
     }
     struct pw_signed text = {trailer->head, &verifier->scope, frames, count};
-    if (pw_channel_key_fits(&known->ready, &verifier->work, &text, trailer->tag.ptr)) {
+    if (tag_fits(verifier, known, trailer, &text)) {
         return PW_R_NONE;
     }
-    return fits_sibling(verifier, key, text, trailer->tag.ptr) ? PW_R_SIG_CHANNEL
-                                                               : PW_R_SIG_BAD;
+    return fits_sibling(verifier, key, text, trailer->tag) ? PW_R_SIG_CHANNEL
+                                                           : PW_R_SIG_BAD;
 }
 
 void

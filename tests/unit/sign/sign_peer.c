@@ -42,7 +42,7 @@ sign_next(struct pw_signer *signer, struct pw_cursor *cur)
         pw_signer_sign(signer, frames, count, pw_clock_wall(), trailer) != PW_E_OK) {
         return false;
     }
-    const uint8_t size[2] = {0, (uint8_t)len};
+    const uint8_t size[2] = {(uint8_t)(len >> 8), (uint8_t)len};
     return fwrite(size, sizeof size, 1, stdout) == 1 &&
            fwrite(trailer, len, 1, stdout) == 1;
 }

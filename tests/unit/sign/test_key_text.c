@@ -192,7 +192,7 @@ formatted_text_is_read_back(void **state)
 {
     (void)state;
     static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
-                                           PW_SUITE_BLAKE2B};
+                                           PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
     for (size_t i = 0; i < PW_COUNT(suites); i++) {
         PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = 4096};
         PW_CLEANUP(pw_key_free)

@@ -16,7 +16,7 @@
 #include "tests/unit/sign/keys.h"
 
 static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
-                                       PW_SUITE_BLAKE2B};
+                                       PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
 
 static const uint64_t epoch = 1700000000000;
 static const uint64_t now_ns = 1700000000123456789;

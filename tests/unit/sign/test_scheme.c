@@ -169,14 +169,14 @@ suites_have_their_numbers_and_names(void **state)
     static const struct {
         unsigned number;
         const char *name;
-    } suites[] = {{1, "hmac-sha256"}, {2, "ed25519"}, {3, "blake2b"}};
+    } suites[] = {{1, "hmac-sha256"}, {2, "ed25519"}, {3, "blake2b"}, {4, "ed25519-batch"}};
     for (size_t i = 0; i < PW_COUNT(suites); i++) {
         enum pw_suite suite = (enum pw_suite)suites[i].number;
         assert_string_equal(pw_suite_text(suite), suites[i].name);
         assert_int_equal(pw_suite_parse(suites[i].name), suites[i].number);
     }
     assert_null(pw_suite_text((enum pw_suite)0));
-    assert_null(pw_suite_text((enum pw_suite)4));
+    assert_null(pw_suite_text((enum pw_suite)5));
     assert_null(pw_scheme_of(255));
     assert_int_equal(pw_suite_parse(""), 0);
     assert_int_equal(pw_suite_parse("Ed25519"), 0);

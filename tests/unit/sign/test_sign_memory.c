@@ -142,7 +142,7 @@ a_message_needs_no_allocation(void **state)
 {
     (void)state;
     static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
-                                           PW_SUITE_BLAKE2B};
+                                           PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
     static const char *const siblings[] = {"x", "y"};
     for (size_t i = 0; i < PW_COUNT(suites); i++) {
         struct pw_span frame = pw_span_str("hello");
