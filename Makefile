@@ -3,6 +3,7 @@
 # The front door. Behind it stands CMake: `cmake --workflow --preset dev` builds and tests too.
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
+TEST_JOBS ?= $(shell expr 2 \* $(JOBS)) # tests wait more than they work
 PREFIX ?= /usr/local
 SECONDS = 60
 
@@ -16,7 +17,7 @@ run: build ## start the wall with config/picklewall.conf, its state under build/
 	    exec build/dev/picklewall run --config config/picklewall.conf
 
 test: build ## every test, a few minutes the first time
-	@ctest --preset dev --no-label-summary -j $(JOBS) --output-junit $(CURDIR)/build/dev/tests.xml
+	@ctest --preset dev --no-label-summary -j $(TEST_JOBS) --output-junit $(CURDIR)/build/dev/tests.xml
 
 demo: build ## the published attack, stopped; WALL=no shows it succeed
 	@/usr/bin/python3 tests/demo/demo.py $(if $(filter no,$(WALL)),--no-wall)
