@@ -13,6 +13,8 @@ struct pw_pipeline {
     struct pw_scan *scan;
     struct pw_layer *layer;
     struct pw_span *payload; /* max_frames + 1 of them: the frames without the trailer */
+    uint8_t trailer[PW_TRAILER_MAX];
+    struct pw_decision_find finds[PW_FINDS_MAX];
 };
 
 /* One message on its way through. */
@@ -85,12 +87,13 @@ place_of(const struct passage *passage, size_t frame)
 
 /* The slot for one more finding; a graver one than all before takes the last when full. */
 static struct pw_decision_find *
-find_slot(struct pw_decision *out, bool graver)
+find_slot(const struct passage *passage, bool graver)
 {
-    if (out->find_count < PW_FINDS_MAX) {
-        return &out->finds[out->find_count++];
+    struct pw_decision_find *finds = passage->pipe->finds;
+    if (passage->out->find_count < PW_FINDS_MAX) {
+        return &finds[passage->out->find_count++];
     }
-    return graver ? &out->finds[PW_FINDS_MAX - 1] : NULL;
+    return graver ? &finds[PW_FINDS_MAX - 1] : NULL;
 }
 
 static void
@@ -104,7 +107,7 @@ found(void *arg, const struct pw_find *find)
     out->finds_total++;
     const struct pw_danger *danger = pw_dangerous(find->mod, find->name);
     enum pw_level level = pw_danger_level(find->reason, danger);
-    struct pw_decision_find *slot = find_slot(out, graver || level > out->level);
+    struct pw_decision_find *slot = find_slot(passage, graver || level > out->level);
     out->level = level > out->level ? level : out->level;
     if (slot == NULL) {
         return;
@@ -220,12 +223,12 @@ verify(struct passage *passage, uint64_t now_ns)
     admit(passage, now_ns);
 }
 
-/* The trailer of this wall, over the frames as they leave. */
+/* Into the batch of this wall, with the frames as they leave; the trailer comes later. */
 static void
 sign(struct passage *passage, uint64_t now_ns)
 {
     const struct pw_pipeline_options *options = &passage->pipe->options;
-    struct pw_edit *edit = &passage->out->edit;
+    struct pw_decision *out = passage->out;
     size_t carrier = 0;
     bool as_frame = options->envelope == PW_ENVELOPE_FRAME;
     if (!as_frame && !find_carrier(options->rules, passage->count, &carrier)) {
@@ -237,15 +240,15 @@ sign(struct passage *passage, uint64_t now_ns)
         refuse(passage, unusable); /* the receiver would refuse it */
         return;
     }
-    if (pw_signer_sign(options->signer, passage->frames, passage->count, now_ns,
-                       edit->trailer) != PW_E_OK) {
+    if (pw_signer_add(options->signer, passage->frames, passage->count, now_ns,
+                      &out->slot) != PW_E_OK) {
         refuse(passage, PW_R_LIMIT_FRAMES);
         return;
     }
-    edit->as_frame = as_frame;
-    edit->carrier = carrier;
-    edit->trailer_len = pw_signer_trailer_size(options->signer);
-    passage->out->edited = true;
+    out->edit.as_frame = as_frame;
+    out->edit.carrier = carrier;
+    out->edited = true;
+    out->batched = true;
 }
 
 /* ---- signatures of other programs ------------------------------------------------------
@@ -368,13 +371,15 @@ sign_foreign(struct passage *passage, uint64_t now_ns)
     }
     const struct pw_span *covered =
         jupyter ? passage->frames : &passage->frames[passage->count - 1];
-    enum pw_reason reason = pw_foreign_sign(
-        options->foreign, covered, jupyter ? PW_FOREIGN_PARTS : 1, now_ns, edit->trailer);
+    enum pw_reason reason =
+        pw_foreign_sign(options->foreign, covered, jupyter ? PW_FOREIGN_PARTS : 1, now_ns,
+                        passage->pipe->trailer);
     if (reason != PW_R_NONE) {
         refuse(passage, reason);
         return;
     }
-    edit->trailer_len = pw_foreign_tag_size(options->layout);
+    edit->trailer =
+        (struct pw_span){passage->pipe->trailer, pw_foreign_tag_size(options->layout)};
     passage->out->edited = true;
     place_tag(passage);
 }
@@ -506,14 +511,6 @@ examine(struct passage *passage, uint64_t now_ns)
     }
 }
 
-/* A trailer that stays on: the message leaves as it came. */
-static void
-keep_trailer(struct pw_decision *out)
-{
-    out->edit = (struct pw_edit){0};
-    out->edited = false;
-}
-
 static bool
 signs(const struct pw_pipeline_options *options)
 {
@@ -525,8 +522,7 @@ void
 pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
                   uint64_t now_ns, struct pw_decision *out)
 {
-    memset(out, 0,
-           offsetof(struct pw_decision, finds)); /* the findings are large: not them */
+    *out = (struct pw_decision){.finds = pipe->finds};
     for (size_t i = 0; i < count; i++) {
         out->bytes += frames[i].len;
     }
@@ -534,7 +530,7 @@ pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t
     examine(&passage, now_ns);
     bool forwards = out->reason == PW_R_NONE || pipe->options.on_violation == PW_PASS;
     if (!pipe->options.strip && !signs(&pipe->options)) {
-        keep_trailer(out);
+        out->edited = false; /* a trailer that stays on: it leaves as it came */
     }
     if (forwards && signs(&pipe->options)) {
         passage.frame = 0;
@@ -542,6 +538,28 @@ pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t
     }
     out->enforced = pipe->options.on_violation != PW_PASS || out->reason == PW_R_NONE;
     out->verdict = out->reason == PW_R_NONE ? PW_PASS : pipe->options.on_violation;
+}
+
+size_t
+pw_pipeline_batch(const struct pw_pipeline *pipe)
+{
+    return pipe->options.signer == NULL ? 1 : pw_signer_batch(pipe->options.signer);
+}
+
+void
+pw_pipeline_close(struct pw_pipeline *pipe)
+{
+    if (pipe->options.signer != NULL) {
+        pw_signer_close(pipe->options.signer);
+    }
+}
+
+void
+pw_pipeline_seal(struct pw_pipeline *pipe, struct pw_decision *decision)
+{
+    decision->edit.trailer =
+        (struct pw_span){pipe->trailer, pw_signer_trailer(pipe->options.signer,
+                                                          decision->slot, pipe->trailer)};
 }
 
 static void

@@ -52,8 +52,7 @@ struct pw_edit {
     size_t carrier; /* index of the frame that carries the trailer, as the message came */
     size_t skip;
     size_t keep;
-    size_t trailer_len; /* 0: nothing is added */
-    uint8_t trailer[PW_TRAILER_MAX];
+    struct pw_span trailer; /* empty: nothing is added */
 };
 
 enum { PW_FINDS_MAX = 16, PW_NAME_MAX = 128 };
@@ -71,10 +70,12 @@ struct pw_decision_find {
     char name[PW_NAME_MAX];
 };
 
+/* Small: what is large lies in the pipeline, until it judges the next message. */
 struct pw_decision {
     enum pw_verdict verdict;
     bool enforced; /* false: `reason` would have refused it */
     bool edited;   /* `edit` means something */
+    bool batched;  /* its trailer is still to come: pw_pipeline_seal */
     bool scanned;
     enum pw_reason reason; /* of the first finding; NONE on a clean pass */
     enum pw_level level;   /* the highest of all findings, by their reasons and names */
@@ -85,9 +86,10 @@ struct pw_decision {
     uint64_t bytes;
     struct pw_sig_result sig;
     struct pw_edit edit;
+    size_t slot; /* in the batch */
     size_t finds_total;
-    size_t find_count;
-    struct pw_decision_find finds[PW_FINDS_MAX];
+    size_t find_count;                    /* at most PW_FINDS_MAX */
+    const struct pw_decision_find *finds; /* the pipeline's */
 };
 
 struct pw_pipeline;
@@ -98,7 +100,8 @@ void pw_pipeline_free(struct pw_pipeline **pipe);
 
 /*
  * Verify and sign with these from the next message on, instead of what the options named;
- * NULL exactly where that was NULL. Borrowed as there.
+ * NULL exactly where that was NULL. Borrowed as there. Not before the messages of the last
+ * batch have left.
  */
 void pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
                      struct pw_signer *signer, struct pw_foreign *foreign);
@@ -109,6 +112,22 @@ void pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
  */
 void pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
                        uint64_t now_ns, struct pw_decision *out);
+
+/*
+ * How many messages may be judged before the first of them leaves: 1, or as many as one
+ * signature covers. They are a batch: judge them all, close it, and only then seal and send
+ * one after the other.
+ */
+size_t pw_pipeline_batch(const struct pw_pipeline *pipe);
+
+/* The batch is complete, if there is one: make its signature. */
+void pw_pipeline_close(struct pw_pipeline *pipe);
+
+/*
+ * Put the trailer of a `batched` message of the last batch into its edit. It is good until
+ * the next is sealed or judged; sealing again is fine.
+ */
+void pw_pipeline_seal(struct pw_pipeline *pipe, struct pw_decision *decision);
 
 /*
  * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry

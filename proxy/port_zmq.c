@@ -493,13 +493,13 @@ kept_bytes(zmq_msg_t *out, zmq_msg_t *whole, const struct pw_edit *edit)
 static bool
 with_trailer(zmq_msg_t *out, zmq_msg_t *whole, size_t keep, const struct pw_edit *edit)
 {
-    if (zmq_msg_init_size(out, keep + edit->trailer_len) != 0) {
+    if (zmq_msg_init_size(out, keep + edit->trailer.len) != 0) {
         return false;
     }
     uint8_t *bytes = zmq_msg_data(out);
-    size_t before = edit->front ? edit->trailer_len : 0;
+    size_t before = edit->front ? edit->trailer.len : 0;
     memcpy(bytes + before, (uint8_t *)zmq_msg_data(whole) + edit->skip, keep);
-    memcpy(bytes + (edit->front ? 0 : keep), edit->trailer, edit->trailer_len);
+    memcpy(bytes + (edit->front ? 0 : keep), edit->trailer.ptr, edit->trailer.len);
     return true;
 }
 
@@ -508,7 +508,7 @@ static bool
 edited_carrier(zmq_msg_t *out, zmq_msg_t *whole, const struct pw_edit *edit)
 {
     size_t keep = edit->cut ? edit->keep : zmq_msg_size(whole);
-    if (!edit->as_frame && edit->trailer_len > 0) {
+    if (!edit->as_frame && edit->trailer.len > 0) {
         return with_trailer(out, whole, keep, edit);
     }
     if (edit->cut) {
@@ -541,12 +541,12 @@ changes_make(struct changes *changes, struct slot *slot, const struct pw_edit *e
     if (edit == NULL) {
         return true;
     }
-    size_t trailer_len = edit->as_frame ? edit->trailer_len : 0;
+    size_t trailer_len = edit->as_frame ? edit->trailer.len : 0;
     if (zmq_msg_init_size(&changes->trailer, trailer_len) != 0) {
         return false;
     }
     if (trailer_len > 0) {
-        memcpy(zmq_msg_data(&changes->trailer), edit->trailer, trailer_len);
+        memcpy(zmq_msg_data(&changes->trailer), edit->trailer.ptr, trailer_len);
     }
     if (!edited_carrier(&changes->carrier, &slot->msgs[edit->carrier], edit)) {
         zmq_msg_close(&changes->trailer);
@@ -565,7 +565,7 @@ changed_frame(struct changes *changes, struct slot *slot, size_t index)
         return &slot->msgs[index];
     }
     size_t place = slot->count - edit->behind - edit->drop_frame;
-    if (index >= place && edit->as_frame && edit->trailer_len > 0) {
+    if (index >= place && edit->as_frame && edit->trailer.len > 0) {
         if (index == place) {
             return &changes->trailer;
         }
@@ -620,7 +620,7 @@ send_edited(struct port_zmq *self, struct slot *slot, const struct pw_edit *edit
     }
     size_t count = slot->count;
     if (edit != NULL) {
-        count += (edit->as_frame && edit->trailer_len > 0);
+        count += (edit->as_frame && edit->trailer.len > 0);
         count -= edit->drop_frame;
     }
     bool sent = send_frames(self, slot, count, &changes);

@@ -21,6 +21,7 @@ enum {
     QUIET_MS = 50, /* a producer that sends nothing for so long has nothing half written */
     SETTLE_MS = 5, /* for what libzmq's thread has read and not yet handed over */
     LINGER_LEAST_MS = 500,
+    BATCH_BYTES = 1 << 20, /* judged before the first of them leaves */
     BACKLOG_MESSAGES = 8192,
     BACKLOG_BYTES = 16 << 20,
     BURSTS_AT_ONCE = 16,
@@ -55,7 +56,6 @@ struct pw_relay {
     struct pw_audit_record records[BURST];
     size_t record_count;
     uint64_t now; /* wall clock, of this burst */
-    bool judged;  /* `decision` is about the oldest message */
     bool keeping; /* at the end: `burst` has what is stored, but not durably yet */
     size_t kept;  /* so many */
     char name[PW_STORE_ID]; /* SHA-256 of the oldest message once it was refused, or "" */
@@ -63,11 +63,19 @@ struct pw_relay {
     int store_pause_ms;
     struct pw_relay_counts counts;
     struct shown shown;
-    struct pw_decision decision;
+    size_t judged; /* so many of the oldest messages are, */
+    size_t first;  /* and from here on stands what was decided; see judge_some */
+    struct pw_decision decisions[BURST];
 };
 
 /* What the oldest message is waiting for. */
 enum outcome { SETTLED, WANTS_OUTPUT, WANTS_STORE /* or memory */ };
+
+static size_t
+least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 static enum pw_order
 order(const struct pw_relay *relay)
@@ -97,9 +105,15 @@ queue_reserve(struct queue *queue, size_t more)
 }
 
 static struct pw_message *
+queue_at(struct queue *queue, size_t index)
+{
+    return &queue->ring[(queue->head + index) & (queue->cap - 1)];
+}
+
+static struct pw_message *
 queue_oldest(struct queue *queue)
 {
-    return &queue->ring[queue->head];
+    return queue_at(queue, 0);
 }
 
 static void
@@ -154,10 +168,17 @@ add_record(struct pw_relay *relay, struct pw_audit_record record)
     }
 }
 
+/* About the oldest message, once it is judged. */
+static struct pw_decision *
+decision_of(struct pw_relay *relay)
+{
+    return &relay->decisions[relay->first];
+}
+
 static void
 record_decision(struct pw_relay *relay, size_t frames, char *detail)
 {
-    const struct pw_decision *decision = &relay->decision;
+    const struct pw_decision *decision = decision_of(relay);
     struct pw_audit_record record = {
         .event = PW_EVENT_FRAME,
         .verdict = (uint8_t)decision->verdict,
@@ -207,17 +228,30 @@ take_keys(struct pw_relay *relay)
     }
 }
 
+/*
+ * Judge the oldest message, and with it as many behind it as share a signature: those that
+ * are here already, up to one that is not a clean pass, for the pipeline keeps the findings
+ * of one message only.
+ */
 static void
-judge_oldest(struct pw_relay *relay)
+judge_some(struct pw_relay *relay)
 {
-    if (relay->judged) {
+    if (relay->judged > 0) {
         return;
     }
     take_keys(relay);
-    const struct pw_message *message = queue_oldest(&relay->queue);
-    pw_pipeline_judge(relay->options.pipe, message->frames, message->count, relay->now,
-                      &relay->decision);
-    relay->judged = true;
+    struct pw_pipeline *pipe = relay->options.pipe;
+    size_t most = least(pw_pipeline_batch(pipe), least(relay->queue.count, BURST));
+    size_t bytes = 0;
+    struct pw_decision *decision;
+    relay->first = 0;
+    do {
+        const struct pw_message *message = queue_at(&relay->queue, relay->judged);
+        decision = &relay->decisions[relay->judged++];
+        pw_pipeline_judge(pipe, message->frames, message->count, relay->now, decision);
+        bytes += message->bytes;
+    } while (relay->judged < most && bytes < BATCH_BYTES && decision->reason == PW_R_NONE);
+    pw_pipeline_close(pipe);
 }
 
 /* The oldest message is sent or released: nothing is left but its record. */
@@ -225,8 +259,9 @@ static void
 finish(struct pw_relay *relay, size_t bytes, size_t frames, char *detail)
 {
     queue_pop(&relay->queue, bytes);
-    relay->judged = false;
     record_decision(relay, frames, detail);
+    relay->judged--;
+    relay->first++;
 }
 
 /*
@@ -244,7 +279,7 @@ write_detail(struct pw_relay *relay, struct pw_buf *detail)
         pw_json_str(&json, "src", source);
     }
     return json.err == PW_E_OK &&
-           pw_decision_detail(&relay->decision, relay->options.pipe, detail) == PW_E_OK &&
+           pw_decision_detail(decision_of(relay), relay->options.pipe, detail) == PW_E_OK &&
            pw_buf_reserve(detail, Q_MEMBER) == PW_E_OK;
 }
 
@@ -271,13 +306,16 @@ static enum outcome
 forward(struct pw_relay *relay)
 {
     struct pw_message *message = queue_oldest(&relay->queue);
-    const struct pw_decision *decision = &relay->decision;
+    struct pw_decision *decision = decision_of(relay);
     PW_CLEANUP(pw_buf_free) struct pw_buf detail = {0};
     if (decision->reason != PW_R_NONE) {
         if (!write_detail(relay, &detail)) {
             return WANTS_STORE;
         }
         name_oldest(relay);
+    }
+    if (decision->batched) {
+        pw_pipeline_seal(relay->options.pipe, decision);
     }
     size_t bytes = message->bytes;
     size_t frames = message->count;
@@ -324,11 +362,12 @@ write_meta(struct pw_relay *relay, const struct pw_buf *detail, struct pw_buf *m
 {
     char when[PW_CLOCK_TEXT];
     pw_clock_format(relay->now, when);
+    enum pw_reason reason = decision_of(relay)->reason;
     struct pw_json json = pw_json_over(meta);
     pw_json_str(&json, "ts", when);
     pw_json_str(&json, "chan", relay->options.name);
-    pw_json_str(&json, "reason", pw_reason_code(relay->decision.reason));
-    pw_json_str(&json, "reason_text", pw_reason_text(relay->decision.reason));
+    pw_json_str(&json, "reason", pw_reason_code(reason));
+    pw_json_str(&json, "reason_text", pw_reason_text(reason));
     pw_json_raw(&json, pw_buf_span(detail));
     return json.err;
 }
@@ -396,8 +435,8 @@ hold(struct pw_relay *relay)
 static enum outcome
 settle(struct pw_relay *relay)
 {
-    judge_oldest(relay);
-    switch (relay->decision.verdict) {
+    judge_some(relay);
+    switch (decision_of(relay)->verdict) {
     case PW_PASS:
         return forward(relay);
     case PW_QUARANTINE:
@@ -637,7 +676,7 @@ send_backlog(struct pw_relay *relay, uint64_t until)
 static void
 give_up_oldest(struct pw_relay *relay)
 {
-    relay->decision.verdict = PW_DROP;
+    decision_of(relay)->verdict = PW_DROP;
     relay->counts.lost++;
     release_oldest(relay, NULL);
 }
@@ -646,12 +685,13 @@ give_up_oldest(struct pw_relay *relay)
 static void
 keep_oldest(struct pw_relay *relay)
 {
-    judge_oldest(relay);
-    bool passed = relay->decision.verdict == PW_PASS;
+    judge_some(relay);
+    struct pw_decision *decision = decision_of(relay);
+    bool passed = decision->verdict == PW_PASS;
     if (passed) {
-        relay->decision.verdict = PW_QUARANTINE;
-        relay->decision.reason = PW_R_DRAIN_TIMEOUT;
-        relay->decision.enforced = true;
+        decision->verdict = PW_QUARANTINE;
+        decision->reason = PW_R_DRAIN_TIMEOUT;
+        decision->enforced = true;
     }
     if (settle(relay) != SETTLED) {
         give_up_oldest(relay);

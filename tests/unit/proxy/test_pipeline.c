@@ -116,6 +116,18 @@ finish(struct fixture *f)
     pw_policy_free(&f->policy);
 }
 
+/* Judge a message that is a batch of its own. */
+static void
+judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count, uint64_t now_ns,
+      struct pw_decision *out)
+{
+    pw_pipeline_judge(pipe, frames, count, now_ns, out);
+    pw_pipeline_close(pipe);
+    if (out->batched) {
+        pw_pipeline_seal(pipe, out);
+    }
+}
+
 static void
 frames_are_judged_by_their_rules(void **state)
 {
@@ -125,7 +137,7 @@ frames_are_judged_by_their_rules(void **state)
         const struct frames_case *c = &frames_cases[i];
         struct fixture f = fixture_with(c->rules, PW_QUARANTINE);
         start(&f);
-        pw_pipeline_judge(f.pipe, c->frames, c->count, 0, &decision);
+        judge(f.pipe, c->frames, c->count, 0, &decision);
         if (decision.reason != c->reason) {
             fail_msg("%s: %s", c->name, pw_reason_code(decision.reason));
         }
@@ -186,7 +198,7 @@ a_pickle_has_the_buffers_right_behind_it(void **state)
         struct fixture f = fixture_with(c->rules, PW_QUARANTINE);
         pw_policy_set_door(f.policy, PW_DOOR_BUFFERS, true);
         start(&f);
-        pw_pipeline_judge(f.pipe, c->frames, c->count, 0, &decision);
+        judge(f.pipe, c->frames, c->count, 0, &decision);
         if (decision.reason != c->reason) {
             fail_msg("%s: %s", c->name, pw_reason_code(decision.reason));
         }
@@ -206,7 +218,7 @@ each_action_is_what_happens(void **state)
     for (size_t i = 0; i < PW_COUNT(actions); i++) {
         struct fixture f = fixture_with("pickle*", actions[i]);
         start(&f);
-        pw_pipeline_judge(f.pipe, &evil, 1, 0, &decision);
+        judge(f.pipe, &evil, 1, 0, &decision);
         assert_int_equal(decision.verdict, actions[i]);
         assert_int_equal(decision.reason, PW_R_IMPORT_DENIED);
         assert_int_equal(decision.enforced, actions[i] != PW_PASS);
@@ -222,7 +234,7 @@ numbers_add_up_over_frames(void **state)
     struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
     start(&f);
     struct pw_span frames[] = {BYTES(BENIGN), BYTES("\x80\x03]]a."), BYTES("")};
-    pw_pipeline_judge(f.pipe, frames, 3, 0, &decision);
+    judge(f.pipe, frames, 3, 0, &decision);
     assert_int_equal(decision.proto, 4);
     assert_int_equal(decision.ops, 8 + 5);
     assert_int_equal(decision.depth, 2);
@@ -247,7 +259,7 @@ the_gravest_finding_is_the_reason_even_when_it_comes_late(void **state)
     }
     memcpy(bytes + len, "cos\nsystem\n.", 12);
     struct pw_span frame = {bytes, len + 12};
-    pw_pipeline_judge(f.pipe, &frame, 1, 0, &decision);
+    judge(f.pipe, &frame, 1, 0, &decision);
     assert_int_equal(decision.reason, PW_R_IMPORT_DENIED);
     assert_int_equal(decision.finds_total, 21);
     assert_int_equal(decision.find_count, PW_FINDS_MAX);
@@ -264,7 +276,7 @@ the_detail_names_what_was_found(void **state)
     struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
     start(&f);
     struct pw_span evil = BYTES(EVIL);
-    pw_pipeline_judge(f.pipe, &evil, 1, 0, &decision);
+    judge(f.pipe, &evil, 1, 0, &decision);
     struct pw_buf text = {.limit = 8192};
     assert_int_equal(pw_decision_detail(&decision, f.pipe, &text), PW_E_OK);
     assert_true(pw_span_equal(
@@ -304,7 +316,7 @@ apply(const struct pw_decision *decision, const struct pw_span *frames, size_t c
 {
     const struct pw_edit none = {0};
     const struct pw_edit *edit = decision->edited ? &decision->edit : &none;
-    struct pw_span trailer = {edit->trailer, edit->trailer_len};
+    struct pw_span trailer = edit->trailer;
     size_t tag_frame = edit->drop_frame ? count - 1 - edit->behind : count;
     out->count = 0;
     for (size_t i = 0; i <= count; i++) {
@@ -362,12 +374,12 @@ check_two_walls(enum pw_suite suite, enum pw_envelope envelope)
     wall(&second, suite, envelope, false, PW_VERIFY_REQUIRED, &key_text);
     struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN), BYTES("raw buffer")};
 
-    pw_pipeline_judge(first.pipe, frames, 3, 1000, &decision);
+    judge(first.pipe, frames, 3, 1000, &decision);
     assert_int_equal(decision.verdict, PW_PASS);
     apply(&decision, frames, 3, &between);
     assert_int_equal(between.count, envelope == PW_ENVELOPE_FRAME ? 4 : 3);
 
-    pw_pipeline_judge(second.pipe, between.frames, between.count, 2000, &decision);
+    judge(second.pipe, between.frames, between.count, 2000, &decision);
     assert_string_equal(pw_reason_code(decision.reason), "");
     assert_int_equal(decision.sig.state, PW_SIG_OK);
     apply(&decision, between.frames, between.count, &after);
@@ -380,14 +392,14 @@ check_two_walls(enum pw_suite suite, enum pw_envelope envelope)
     for (size_t i = 0; i < between.count; i++) {
         for (size_t bit = 0; bit < between.frames[i].len * 8; bit++) {
             between.bytes[i][bit / 8] ^= (uint8_t)(1 << bit % 8);
-            pw_pipeline_judge(second.pipe, between.frames, between.count, 2000, &decision);
+            judge(second.pipe, between.frames, between.count, 2000, &decision);
             assert_int_equal(decision.verdict, PW_QUARANTINE);
             between.bytes[i][bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
     }
 
     /* Without its trailer. */
-    pw_pipeline_judge(second.pipe, frames, 3, 2000, &decision);
+    judge(second.pipe, frames, 3, 2000, &decision);
     assert_int_equal(decision.reason, PW_R_SIG_MISSING);
     pw_buf_free(&key_text);
     finish(&first);
@@ -399,11 +411,86 @@ what_one_wall_signs_the_next_verifies_and_strips(void **state)
 {
     (void)state;
     static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
-                                           PW_SUITE_BLAKE2B};
+                                           PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
     for (size_t i = 0; i < PW_COUNT(suites); i++) {
         check_two_walls(suites[i], PW_ENVELOPE_TAIL);
         check_two_walls(suites[i], PW_ENVELOPE_FRAME);
     }
+}
+
+enum { BATCH = 5 };
+
+/* A batch through two walls, whose messages are sealed in the order of `turns`. */
+static void
+check_batch(enum pw_envelope envelope, const size_t turns[static BATCH])
+{
+    static struct pw_decision decisions[BATCH], decision;
+    static struct sent between, after;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first, second;
+    wall(&first, PW_SUITE_ED25519_BATCH, envelope, true, PW_VERIFY_OFF, &key_text);
+    wall(&second, PW_SUITE_ED25519_BATCH, envelope, false, PW_VERIFY_REQUIRED, &key_text);
+    assert_int_equal(pw_pipeline_batch(first.pipe), PW_SIGN_BATCH_MAX);
+    assert_int_equal(pw_pipeline_batch(second.pipe), 1);
+    const struct pw_span frames[BATCH][2] = {{BYTES("a"), BYTES(BENIGN)},
+                                             {BYTES("b"), BYTES(BENIGN)},
+                                             {BYTES("c"), BYTES("N.")},
+                                             {BYTES("d"), BYTES("N.")},
+                                             {BYTES("e"), BYTES("")}};
+    for (size_t i = 0; i < BATCH; i++) {
+        pw_pipeline_judge(first.pipe, frames[i], 2, 1000, &decisions[i]);
+        assert_int_equal(decisions[i].verdict, PW_PASS);
+        assert_true(decisions[i].edited && decisions[i].batched);
+    }
+    pw_pipeline_close(first.pipe);
+    for (size_t i = 0; i < BATCH; i++) {
+        size_t turn = turns[i];
+        pw_pipeline_seal(first.pipe, &decisions[turn]);
+        apply(&decisions[turn], frames[turn], 2, &between);
+        judge(second.pipe, between.frames, between.count, 2000, &decision);
+        assert_int_equal(decision.sig.state, PW_SIG_OK);
+        assert_int_equal(decision.sig.seq, turn + 1);
+        apply(&decision, between.frames, between.count, &after);
+        assert_int_equal(after.count, 2);
+        assert_true(pw_span_equal(after.frames[0], frames[turn][0]));
+        assert_true(pw_span_equal(after.frames[1], frames[turn][1]));
+    }
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+}
+
+static void
+messages_of_a_batch_are_signed_once_and_sealed_one_by_one(void **state)
+{
+    (void)state;
+    static const size_t turns[][BATCH] = {{0, 1, 2, 3, 4}, {4, 4, 0, 2, 4}};
+    for (size_t i = 0; i < PW_COUNT(turns); i++) {
+        check_batch(PW_ENVELOPE_TAIL, turns[i]);
+        check_batch(PW_ENVELOPE_FRAME, turns[i]);
+    }
+}
+
+/* It must not become a member of the batch, nor end it. */
+static void
+a_refused_message_leaves_its_batch_as_it_was(void **state)
+{
+    (void)state;
+    static struct pw_decision good, bad, next;
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture f;
+    wall(&f, PW_SUITE_ED25519_BATCH, PW_ENVELOPE_TAIL, true, PW_VERIFY_OFF, &key_text);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
+    struct pw_span evil[] = {BYTES("topic"), BYTES(EVIL)};
+    pw_pipeline_judge(f.pipe, frames, 2, 1, &good);
+    pw_pipeline_judge(f.pipe, evil, 2, 1, &bad);
+    pw_pipeline_judge(f.pipe, frames, 2, 1, &next);
+    assert_int_equal(bad.verdict, PW_QUARANTINE);
+    assert_false(bad.batched || bad.edited);
+    assert_int_equal(good.slot, 0);
+    assert_int_equal(next.slot, 1);
+    pw_buf_free(&key_text);
+    finish(&f);
 }
 
 static void
@@ -418,13 +505,13 @@ optional_takes_unsigned_messages_but_no_bad_signature(void **state)
     struct fixture second;
     wall(&second, PW_SUITE_BLAKE2B, PW_ENVELOPE_TAIL, false, PW_VERIFY_OPTIONAL, &key_text);
     struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
-    pw_pipeline_judge(second.pipe, frames, 2, 0, &decision);
+    judge(second.pipe, frames, 2, 0, &decision);
     assert_int_equal(decision.verdict, PW_PASS);
     assert_int_equal(decision.sig.state, PW_SIG_MISSING);
-    pw_pipeline_judge(first.pipe, frames, 2, 0, &decision);
+    judge(first.pipe, frames, 2, 0, &decision);
     apply(&decision, frames, 2, &between);
     between.bytes[0][0] ^= 1;
-    pw_pipeline_judge(second.pipe, between.frames, 2, 0, &decision);
+    judge(second.pipe, between.frames, 2, 0, &decision);
     assert_int_equal(decision.reason, PW_R_SIG_BAD);
     pw_buf_free(&key_text);
     finish(&first);
@@ -446,9 +533,9 @@ a_trailer_stays_when_strip_is_off(void **state)
     second.options.strip = false;
     start(&second);
     struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
-    pw_pipeline_judge(first.pipe, frames, 2, 0, &decision);
+    judge(first.pipe, frames, 2, 0, &decision);
     apply(&decision, frames, 2, &between);
-    pw_pipeline_judge(second.pipe, between.frames, 2, 0, &decision);
+    judge(second.pipe, between.frames, 2, 0, &decision);
     assert_int_equal(decision.verdict, PW_PASS);
     assert_false(decision.edited);
     pw_buf_free(&key_text);
@@ -468,13 +555,13 @@ a_wall_that_does_both_replaces_the_trailer(void **state)
     struct fixture second;
     wall(&second, PW_SUITE_ED25519, PW_ENVELOPE_TAIL, true, PW_VERIFY_REQUIRED, &key_text);
     struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN)};
-    pw_pipeline_judge(first.pipe, frames, 2, 1, &decision);
+    judge(first.pipe, frames, 2, 1, &decision);
     apply(&decision, frames, 2, &between);
-    pw_pipeline_judge(second.pipe, between.frames, 2, 2, &decision);
+    judge(second.pipe, between.frames, 2, 2, &decision);
     assert_int_equal(decision.verdict, PW_PASS);
     apply(&decision, between.frames, 2, &after);
     assert_int_equal(after.frames[1].len, between.frames[1].len);
-    pw_pipeline_judge(second.pipe, after.frames, 2, 3, &decision);
+    judge(second.pipe, after.frames, 2, 3, &decision);
     assert_int_equal(decision.sig.state, PW_SIG_OK);
     assert_int_equal(decision.sig.time_ns, 2);
     pw_buf_free(&key_text);
@@ -550,7 +637,7 @@ static const struct pw_decision *
 through(struct fixture *f, const struct pw_span *frames, size_t count, struct sent *out)
 {
     static struct pw_decision decision;
-    pw_pipeline_judge(f->pipe, frames, count, 1, &decision);
+    judge(f->pipe, frames, count, 1, &decision);
     apply(&decision, frames, count, out);
     return &decision;
 }
@@ -733,7 +820,7 @@ judge_once(void *state)
     struct pw_pipeline *pipe = policy != NULL ? pw_pipeline_new(&options) : NULL;
     if (pipe != NULL) {
         struct pw_span frames[] = {BYTES(PACKED), BYTES(EVIL)};
-        pw_pipeline_judge(pipe, frames, 2, 0, &decision);
+        judge(pipe, frames, 2, 0, &decision);
         assert_int_equal(decision.verdict, PW_QUARANTINE); /* never a pass by accident */
     }
     pw_pipeline_free(&pipe);
@@ -762,6 +849,8 @@ main(void)
         cmocka_unit_test(the_gravest_finding_is_the_reason_even_when_it_comes_late),
         cmocka_unit_test(the_detail_names_what_was_found),
         cmocka_unit_test(what_one_wall_signs_the_next_verifies_and_strips),
+        cmocka_unit_test(messages_of_a_batch_are_signed_once_and_sealed_one_by_one),
+        cmocka_unit_test(a_refused_message_leaves_its_batch_as_it_was),
         cmocka_unit_test(optional_takes_unsigned_messages_but_no_bad_signature),
         cmocka_unit_test(a_trailer_stays_when_strip_is_off),
         cmocka_unit_test(a_wall_that_does_both_replaces_the_trailer),

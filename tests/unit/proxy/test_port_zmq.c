@@ -131,41 +131,41 @@ struct edit_case {
 /* clang-format off */
 static const struct edit_case edit_cases[] = {
     {"a trailer behind the only frame", {BYTES("one")}, 1,
-     {.trailer_len = 2, .trailer = "TT"}, {BYTES("oneTT")}, 1},
+     {.trailer = BYTES("TT")}, {BYTES("oneTT")}, 1},
     {"a trailer behind the first of two", {BYTES("one"), BYTES("two")}, 2,
-     {.carrier = 0, .trailer_len = 2, .trailer = "TT"}, {BYTES("oneTT"), BYTES("two")}, 2},
+     {.carrier = 0, .trailer = BYTES("TT")}, {BYTES("oneTT"), BYTES("two")}, 2},
     {"a trailer as a frame", {BYTES("one"), BYTES("two")}, 2,
-     {.as_frame = true, .carrier = 1, .trailer_len = 2, .trailer = "TT"},
+     {.as_frame = true, .carrier = 1, .trailer = BYTES("TT")},
      {BYTES("one"), BYTES("two"), BYTES("TT")}, 3},
     {"a trailer cut off", {BYTES("one"), BYTES("twoTT")}, 2,
      {.cut = true, .carrier = 1, .keep = 3}, {BYTES("one"), BYTES("two")}, 2},
     {"a trailer cut off and another put on", {BYTES("oneTT")}, 1,
-     {.cut = true, .keep = 3, .trailer_len = 1, .trailer = "N"}, {BYTES("oneN")}, 1},
+     {.cut = true, .keep = 3, .trailer = BYTES("N")}, {BYTES("oneN")}, 1},
     {"a trailer frame dropped", {BYTES("one"), BYTES("TT")}, 2,
      {.drop_frame = true, .carrier = 0}, {BYTES("one")}, 1},
     {"a trailer frame exchanged", {BYTES("one"), BYTES("TT")}, 2,
-     {.drop_frame = true, .as_frame = true, .carrier = 0, .trailer_len = 1, .trailer = "N"},
+     {.drop_frame = true, .as_frame = true, .carrier = 0, .trailer = BYTES("N")},
      {BYTES("one"), BYTES("N")}, 2},
     {"a trailer before the only frame", {BYTES("one")}, 1,
-     {.front = true, .trailer_len = 2, .trailer = "TT"}, {BYTES("TTone")}, 1},
+     {.front = true, .trailer = BYTES("TT")}, {BYTES("TTone")}, 1},
     {"a trailer cut off the front", {BYTES("one"), BYTES("TTtwo")}, 2,
      {.cut = true, .carrier = 1, .skip = 2, .keep = 3}, {BYTES("one"), BYTES("two")}, 2},
     {"a trailer at the front exchanged", {BYTES("TTone")}, 1,
-     {.cut = true, .skip = 2, .keep = 3, .front = true, .trailer_len = 1, .trailer = "N"},
+     {.cut = true, .skip = 2, .keep = 3, .front = true, .trailer = BYTES("N")},
      {BYTES("None")}, 1},
     {"a trailer frame before the only one", {BYTES("one")}, 1,
-     {.as_frame = true, .behind = 1, .trailer_len = 2, .trailer = "TT"},
+     {.as_frame = true, .behind = 1, .trailer = BYTES("TT")},
      {BYTES("TT"), BYTES("one")}, 2},
     {"a trailer frame before the last", {BYTES("a"), BYTES("b"), BYTES("c")}, 3,
-     {.as_frame = true, .behind = 1, .trailer_len = 2, .trailer = "TT"},
+     {.as_frame = true, .behind = 1, .trailer = BYTES("TT")},
      {BYTES("a"), BYTES("b"), BYTES("TT"), BYTES("c")}, 4},
     {"the frame before the last dropped", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
      {.drop_frame = true, .behind = 1}, {BYTES("a"), BYTES("c")}, 2},
     {"the frame before the last exchanged", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
-     {.drop_frame = true, .as_frame = true, .behind = 1, .trailer_len = 1, .trailer = "N"},
+     {.drop_frame = true, .as_frame = true, .behind = 1, .trailer = BYTES("N")},
      {BYTES("a"), BYTES("N"), BYTES("c")}, 3},
     {"a frame in the middle exchanged", {BYTES("a"), BYTES("TT"), BYTES("c")}, 3,
-     {.cut = true, .carrier = 1, .trailer_len = 1, .trailer = "N"},
+     {.cut = true, .carrier = 1, .trailer = BYTES("N")},
      {BYTES("a"), BYTES("N"), BYTES("c")}, 3},
     {"a large frame cut at its front", {{large, sizeof large}}, 1,
      {.cut = true, .skip = 32, .keep = sizeof large - 32}, {{large + 32, sizeof large - 32}}, 1},
@@ -243,7 +243,7 @@ without_a_consumer_a_message_stays_whole(void **state)
 {
     struct bench *bench = *state;
     struct pw_span frames[] = {BYTES("one"), BYTES("two")};
-    const struct pw_edit edit = {.carrier = 1, .trailer_len = 2, .trailer = "TT"};
+    const struct pw_edit edit = {.carrier = 1, .trailer = BYTES("TT")};
     produce(bench, frames, 2);
     struct pw_message message = receive_one(bench);
     zmq_close(bench->pull);
