@@ -110,9 +110,9 @@ watch(struct run *run)
     for (size_t i = 0; i < PW_COUNT(crashes); i++) {
         (void)signal(crashes[i], on_crash);
     }
-    (void)signal(SIGALRM, on_tick);
+    (void)signal(SIGPROF, on_tick); /* processor time: the machine may be busy */
     struct itimerval every = {{HANG_SECONDS, 0}, {HANG_SECONDS, 0}};
-    (void)setitimer(ITIMER_REAL, &every, NULL);
+    (void)setitimer(ITIMER_PROF, &every, NULL);
 }
 
 /* ---- seeds ----------------------------------------------------------------------------
