@@ -6,6 +6,8 @@ import pytest
 import zmq
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from signed import Flow  # noqa: E402
+from wall import Wall, channel, tcp  # noqa: E402
 
 
 @pytest.fixture
@@ -30,3 +32,21 @@ def sockets():
 
     yield make
     context.destroy(linger=0)
+
+
+@pytest.fixture
+def start(tmp_path, sockets):
+    """start(keys, **settings): a wall that verifies, between two ends; it must end well."""
+    walls = []
+
+    def make(keys, **settings):
+        source, target = tcp(), tcp()
+        settings = {"verify": "required", "on_violation": "drop", **settings}
+        lines = channel("jobs", in_bind=[source], out_bind=[target], **settings)
+        walls.append(Wall(tmp_path / f"wall-{len(walls)}", lines, keys=keys).start())
+        return Flow(walls[-1], sockets(zmq.PUSH, connect=[source], hwm=200_000),
+                    sockets(zmq.PULL, connect=[target], hwm=200_000))
+
+    yield make
+    for wall in walls:
+        assert wall.stop() == 0, wall.words.read_text()

@@ -58,7 +58,8 @@ def channel(name, in_bind=(), in_connect=(), out_bind=(), out_connect=(), in_mor
 class Wall:
     """`with Wall(folder, channel(...)) as wall:` runs the real binary; leaving stops it."""
 
-    def __init__(self, folder, *channels, drain="10s", keys=None, audit_pass="each", more=""):
+    def __init__(self, folder, *channels, drain="10s", keys=None, audit_pass="each", more="",
+                 environment=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state = self.folder / "state"
@@ -69,14 +70,14 @@ class Wall:
         lines += [f'keys = "{keys}"'] if keys else []
         lines += ["audit", f'    pass = "{audit_pass}"', "channel", *channels, more]
         self.config.write_text("\n".join(lines) + "\n")
+        self.environment = {**os.environ, "PICKLEWALL_POLICIES": str(ROOT / "config/policies"), **dict(environment)}
         self.process = None
 
     def start(self, wait=True):
-        environment = {**os.environ, "PICKLEWALL_POLICIES": str(ROOT / "config/policies")}
         with open(self.words, "ab") as words:
             at = words.tell()
             self.process = subprocess.Popen(
-                [BINARY, "run", "--config", str(self.config)], stderr=words, env=environment
+                [BINARY, "run", "--config", str(self.config)], stderr=words, env=self.environment
             )
         if wait:
             self.wait_for(lambda: b"is ready" in self.words.read_bytes()[at:], "the wall to start")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed messages under test: their keys, a sender that signs by itself, a wall that verifies it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from wall import BINARY, ROOT
+
+sys.path.insert(0, str(ROOT / "common/sign/python"))
+import picklewall_sign as client  # noqa: E402  (what a producer without a wall signs with)
+
+# The schema holds the order; no text of a message gets a bare quote into the line.
+TOLD = re.compile(rb'"verdict":"(\w+)","enforced":\w+(?:,"reason":"([\w.]+)")?')
+SUITES = tuple(client.SUITES)
+PAIRS = tuple(suite for suite in SUITES if suite.startswith("ed25519"))  # who verifies has no secret
+
+
+def run(*words):
+    done = subprocess.run([BINARY, *map(str, words)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def new_key(folder, name, *more, suite="blake2b"):
+    run("key", "new", "--suite", suite, "--id", name, "--out", folder, *more)
+    return folder / f"{name}.pwkey"
+
+
+def publish(path, folder):
+    """What those who verify get of this key."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if "suite: ed25519" in path.read_text():
+        run("key", "public", "--out", folder, path)
+    else:
+        shutil.copy2(path, folder)
+    return folder / path.name
+
+
+def put(path, text):
+    """As one should: beside it, then renamed."""
+    draft = path.with_name("." + path.name)
+    draft.write_text(text)
+    draft.chmod(0o600)
+    draft.rename(path)
+
+
+class Sender:
+    """One start of a sender that signs by itself, so that it can choose epoch, number and time."""
+
+    def __init__(self, path, channel="jobs", direction=client.FORWARD, epoch=None):
+        self.key = client.Key.load(path)
+        self.channel, self.direction = channel, direction
+        self.epoch = time.time_ns() // 10**6 if epoch is None else epoch
+        self.signer = self.begin(1)
+
+    def begin(self, seq):
+        return client.Signer(self.key, self.channel, self.direction, self.epoch, seq)
+
+    def trailer(self, frames, seq=None, shift=0):
+        """`shift` is how wrong the sender's clock is, in ns; from `seq` on it counts on."""
+        if seq is not None:
+            self.signer = self.begin(seq)
+        return self.signer.sign(frames, time.time_ns() + shift)
+
+    def sign(self, *frames, **how):
+        """The frames with the trailer behind the last one."""
+        return [*frames[:-1], frames[-1] + self.trailer(frames, **how)]
+
+
+class Flow:
+    """A wall between a producer and a consumer, and what its log says of each message."""
+
+    def __init__(self, wall, push, pull):
+        self.wall, self.push, self.pull = wall, push, pull
+        self.read = 0
+
+    def news(self):
+        """(verdict, reason) of each message since the last call; "" is the reason of what passes."""
+        with open(self.wall.log, "rb") as log:
+            log.seek(self.read)
+            text = log.read().rpartition(b"\n")[0]
+        self.read += len(text) + 1 if text else 0
+        return [(verdict.decode(), reason.decode()) for verdict, reason in TOLD.findall(text)]
+
+    def judge(self, *messages):
+        """What becomes of these messages, in their order: a reason each, "" for what passes."""
+        for frames in messages:
+            self.push.send_multipart(frames)
+        told = []
+
+        def all_are_told():
+            told.extend(self.news())
+            return len(told) >= len(messages)
+
+        self.wall.wait_for(all_are_told, "audit lines", 60)
+        assert len(told) == len(messages)
+        assert all((verdict == "pass") == (reason == "") for verdict, reason in told)
+        return [reason for _, reason in told]
+
+    def restart(self, how):
+        if how == "SIGTERM":
+            assert self.wall.stop() == 0
+        else:
+            self.wall.process.kill()
+            self.wall.process.wait()
+        self.read = self.wall.log.stat().st_size
+        self.wall.start()
