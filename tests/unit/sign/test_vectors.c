@@ -18,7 +18,7 @@
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
 
-static const char *const suites[] = {"hmac-sha256", "ed25519", "blake2b"};
+static const char *const suites[] = {"hmac-sha256", "ed25519", "blake2b", "ed25519-batch"};
 
 enum { TRAILER_ROOM = 2 * PW_TRAILER_MAX, SIBLING_ROOM = 8 };
 
@@ -436,6 +436,116 @@ a_signer_makes_those_it_can_get_to(void **state)
     each_suite("signed", signer_makes_it);
 }
 
+/* A batch as it is signed: the trailers of all its messages. */
+struct batch {
+    json_t *row;
+    struct pw_span messages[PW_SIGN_BATCH_MAX][2];
+    size_t size;
+    uint8_t trailers[PW_SIGN_BATCH_MAX][PW_TRAILER_MAX];
+    size_t len[PW_SIGN_BATCH_MAX];
+};
+
+static void
+read_batch(json_t *row, struct batch *batch)
+{
+    const json_t *messages = json_object_get(row, "messages");
+    *batch = (struct batch){.row = row, .size = json_array_size(messages)};
+    assert_in_range(batch->size, 1, PW_SIGN_BATCH_MAX);
+    for (size_t i = 0; i < batch->size; i++) {
+        const json_t *frames = json_array_get(messages, i);
+        assert_int_equal(json_array_size(frames), 2);
+        batch->messages[i][0] = read_frame(json_array_get(frames, 0));
+        batch->messages[i][1] = read_frame(json_array_get(frames, 1));
+    }
+}
+
+static void
+free_batch(struct batch **batch)
+{
+    for (size_t i = 0; i < (*batch)->size; i++) {
+        free_span(&(*batch)->messages[i][0]);
+        free_span(&(*batch)->messages[i][1]);
+    }
+    free(*batch);
+}
+
+/* By a signer that has got to the first number of the batch. */
+static void
+sign_batch(const struct pw_keyring *ring, struct batch *batch)
+{
+    struct pw_why why = {0};
+    uint8_t bytes[PW_TRAILER_MAX];
+    PW_CLEANUP(pw_signer_free)
+    struct pw_signer *signer =
+        pw_signer_new(ring, text_of(batch->row, "key"), text_of(batch->row, "channel"),
+                      PW_DIR_FORWARD, number_of(batch->row, "epoch"), &why);
+    assert_string_equal(why.text, "");
+    for (uint64_t seq = 1; seq < number_of(batch->row, "seq"); seq++) {
+        assert_int_equal(pw_signer_sign(signer, batch->messages[0], 2, 1, bytes), PW_E_OK);
+    }
+    for (size_t i = 0; i < batch->size; i++) {
+        size_t slot = 0;
+        uint64_t time_ns = number_of(batch->row, "time") + i;
+        assert_int_equal(pw_signer_add(signer, batch->messages[i], 2, time_ns, &slot),
+                         PW_E_OK);
+        assert_int_equal(slot, i);
+    }
+    pw_signer_close(signer);
+    for (size_t i = 0; i < batch->size; i++) {
+        batch->len[i] = pw_signer_trailer(signer, i, batch->trailers[i]);
+    }
+}
+
+static void
+verify_batch(const struct pw_keyring *ring, const struct batch *batch, bool backwards)
+{
+    PW_CLEANUP(pw_verifier_free)
+    struct pw_verifier *verifier =
+        pw_verifier_new(ring, text_of(batch->row, "channel"), PW_DIR_FORWARD, NULL, 0);
+    for (size_t i = 0; i < batch->size; i++) {
+        size_t at = backwards ? batch->size - 1 - i : i;
+        struct pw_sig_result result;
+        struct pw_span trailer = {batch->trailers[at], batch->len[at]};
+        pw_verifier_check(verifier, batch->messages[at], 2, trailer, &result);
+        assert_int_equal(result.state, PW_SIG_OK);
+        assert_int_equal(result.seq, number_of(batch->row, "seq") + at);
+    }
+}
+
+static void
+member_is_there(const struct batch *batch, const json_t *member)
+{
+    char text[2 * PW_TRAILER_MAX + 1];
+    size_t index = (size_t)json_integer_value(json_object_get(member, "index"));
+    assert_true(index < batch->size);
+    pw_hex_encode((struct pw_span){batch->trailers[index], batch->len[index]}, text);
+    assert_string_equal(text, text_of(member, "trailer"));
+}
+
+static void
+every_batch_is_made_and_accepted(void **state)
+{
+    (void)state;
+    PW_CLEANUP(close_vectors) json_t *file = open_vectors("ed25519-batch");
+    json_t *rows = section(file, "batches");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        PW_CLEANUP(free_batch) struct batch *batch = malloc(sizeof *batch);
+        assert_non_null(batch);
+        read_batch(row, batch);
+        print_message("%s\n", text_of(row, "name"));
+        PW_CLEANUP(pw_keyring_free)
+        struct pw_keyring *ring = ring_with(file, text_of(row, "key"));
+        sign_batch(ring, batch);
+        json_t *members = section(row, "members");
+        for (size_t m = 0; m < json_array_size(members); m++) {
+            member_is_there(batch, json_array_get(members, m));
+        }
+        verify_batch(ring, batch, false);
+        verify_batch(ring, batch, true);
+    }
+}
+
 static void
 message_is_refused(json_t *file, json_t *row)
 {
@@ -480,6 +590,7 @@ main(void)
         cmocka_unit_test(every_signature_is_accepted),
         cmocka_unit_test(every_signature_is_made),
         cmocka_unit_test(a_signer_makes_those_it_can_get_to),
+        cmocka_unit_test(every_batch_is_made_and_accepted),
         cmocka_unit_test(every_refusal_has_its_reason),
         cmocka_unit_test(a_trailer_is_found_at_the_end_of_a_frame),
     };
