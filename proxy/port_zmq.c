@@ -24,6 +24,7 @@ enum {
     SLOT_FRAMES = 4,         /* of a fresh slot */
     SLOT_FRAMES_KEPT = 1024, /* a slot that grew past this is not kept */
     ZERO_COPY_FROM = 16384,  /* below, copying a frame costs less than a holder for it */
+    ASK_FROM = 16384,        /* and less than asking whether it can be sent */
     EVENTS_EVERY = 1024,     /* bursts, when nothing else looks at the monitor */
     NAMES_LIMIT = 65536,
     DRAIN_STEP_MS = 2,
@@ -601,22 +602,37 @@ send_frames(struct port_zmq *self, struct slot *slot, size_t count, struct chang
     return sent;
 }
 
-/* Asked before a frame is copied for its trailer, in vain. */
+/* Asked before a large frame is copied for its trailer, in vain. */
 static bool
-takes_more(struct port_zmq *self)
+takes_more(struct port_zmq *self, const struct slot *slot, const struct pw_edit *edit)
 {
+    if (edit == NULL || zmq_msg_size(&slot->msgs[edit->carrier]) < ASK_FROM) {
+        return true;
+    }
     int events = 0;
     size_t size = sizeof events;
     return zmq_getsockopt(self->push, ZMQ_EVENTS, &events, &size) == 0 &&
            (events & ZMQ_POLLOUT) != 0;
 }
 
+/* A single frame that stays one: nobody can go away in the middle of the message. */
+static bool
+is_carrier_alone(const struct slot *slot, const struct pw_edit *edit)
+{
+    return slot->count == 1 && edit != NULL && !edit->as_frame && !edit->drop_frame;
+}
+
 static bool
 send_edited(struct port_zmq *self, struct slot *slot, const struct pw_edit *edit)
 {
     struct changes changes;
-    if ((edit != NULL && !takes_more(self)) || !changes_make(&changes, slot, edit)) {
+    if (!takes_more(self, slot, edit) || !changes_make(&changes, slot, edit)) {
         return false;
+    }
+    if (is_carrier_alone(slot, edit)) {
+        bool sent = zmq_msg_send(&changes.carrier, self->push, ZMQ_DONTWAIT) >= 0;
+        changes_drop(&changes);
+        return sent;
     }
     size_t count = slot->count;
     if (edit != NULL) {
