@@ -271,37 +271,76 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
     return new_object(m, op, op->kind, (struct nested){0}, &made) && push(m, op, made);
 }
 
-/* A key that makes another thing of an instance when it is set as an attribute, or that
- * cannot be seen to be none. */
-static bool
-is_special(const struct pw_scan *m, struct pw_value key)
+/*
+ * Keys that make another thing of an instance when setattr sets them, and those that do so
+ * wherever they stand: numpy asks any instance for the last three, and takes memory at the
+ * address that an __array_interface__ tells.
+ */
+static const struct {
+    const char *name;
+    uint16_t flags;
+} special_keys[] = {
+    {"__dict__", OBJECT_SPECIAL},
+    {"__setstate__", OBJECT_SPECIAL},
+    {"__class__", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"__array__", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"__array_interface__", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"__array_struct__", OBJECT_SPECIAL | OBJECT_PLANTS},
+};
+
+/* What a key that is no constant string says of its dict. A str_ of numpy, which `scalar`
+ * makes, is a str to every dict. */
+static uint16_t
+flags_of_object(const struct pw_scan *m, struct pw_value key)
 {
-    static const char *const names[] = {"__class__", "__dict__", "__setstate__"};
-    struct pw_span text;
-    if (key.kind != PW_V_STR && key.kind != PW_V_BYTESTR) {
-        return key.kind == PW_V_UNKNOWN || key.kind == PW_V_GLOBAL ||
-               key.kind == PW_V_INSTANCE;
+    if (key.kind == PW_V_UNKNOWN) {
+        return OBJECT_SPECIAL | OBJECT_HIDES;
     }
-    if (!pw_machine_value_text(m, key, &text)) {
-        return true;
+    if (key.kind != PW_V_INSTANCE) {
+        return key.kind == PW_V_GLOBAL ? OBJECT_SPECIAL : 0;
     }
-    for (size_t i = 0; i < PW_COUNT(names); i++) {
-        if (pw_span_equal(text, pw_span_str(names[i]))) {
-            return true;
-        }
-    }
-    return false;
+    const struct object *object = &m->objects.at[key.ref];
+    bool text = (object->flags & OBJECT_ORIGIN) != 0 &&
+                pw_span_equal(m->imports.at[object->link].name, pw_span_str("scalar"));
+    return text ? OBJECT_SPECIAL | OBJECT_HIDES : OBJECT_SPECIAL;
 }
 
-/* The values from `first` on are keys and values of `dict`. */
-static void
-note_special(struct pw_scan *m, struct pw_value dict, uint32_t first)
+/* What a key says of its dict: OBJECT_SPECIAL, OBJECT_PLANTS, OBJECT_HIDES. */
+static uint16_t
+flags_of_key(const struct pw_scan *m, struct pw_value key)
 {
-    for (uint32_t i = first; i < m->stack.len; i += 2) {
-        if (is_special(m, m->stack.at[i])) {
-            m->objects.at[dict.ref].flags |= OBJECT_SPECIAL;
-            return;
+    struct pw_span text;
+    if (key.kind != PW_V_STR && key.kind != PW_V_BYTESTR) {
+        return flags_of_object(m, key);
+    }
+    if (!pw_machine_value_text(m, key, &text)) {
+        return OBJECT_SPECIAL | OBJECT_HIDES;
+    }
+    for (size_t i = 0; i < PW_COUNT(special_keys); i++) {
+        if (pw_span_equal(text, pw_span_str(special_keys[i].name))) {
+            return special_keys[i].flags;
         }
+    }
+    return 0;
+}
+
+/* The values from `first` on are keys and values of `dict`, a dict or an instance. One that
+ * is a state already may be the very __dict__ of its instance; and instances may have a
+ * __getattr__ that looks among their items. */
+static void
+note_special(struct pw_scan *m, const struct pw_op *op, struct pw_value dict,
+             uint32_t first)
+{
+    uint16_t flags = 0;
+    for (uint32_t i = first; i < m->stack.len; i += 2) {
+        flags |= flags_of_key(m, m->stack.at[i]);
+    }
+    struct object *object = &m->objects.at[dict.ref];
+    object->flags |= flags;
+    uint16_t bad = dict.kind == PW_V_INSTANCE ? OBJECT_PLANTS : 0;
+    bad |= (object->flags & OBJECT_BUILT) != 0 ? OBJECT_PLANTS | OBJECT_HIDES : 0;
+    if ((flags & bad) != 0) {
+        pw_machine_find(m, PW_R_STATE_SPECIAL, op);
     }
 }
 
@@ -322,7 +361,7 @@ make_container(struct pw_scan *m, const struct pw_op *op, uint32_t first,
     case PW_V_LIST:
         return pw_unfold_note(m, *out, first);
     case PW_V_DICT:
-        note_special(m, *out, first);
+        note_special(m, op, *out, first);
         return pw_unfold_note(m, *out, first) && pw_cost_keys(m, op, first, 2, out->ref);
     default:
         return keep_items(m, out->ref, first) && pw_cost_keys(m, op, first, 1, out->ref);
@@ -362,7 +401,11 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
         }
         object->flags |= how == PW_USE_BUILD ? OBJECT_BUILT : 0;
         if ((object->flags & OBJECT_ORIGIN) != 0) {
-            return use(m, op, object->link, how, args);
+            if (!use(m, op, object->link, how, args)) {
+                return false;
+            }
+            m->used.at[m->used.len - 1].shared = (object->flags & OBJECT_STORED) != 0;
+            return true;
         }
         pw_machine_find(m, (enum pw_reason)object->link, op);
     } else if (target.kind == PW_V_GLOBAL) {
@@ -397,7 +440,7 @@ fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t
     }
     if (op->kind == PW_V_DICT &&
         (target.kind == PW_V_DICT || target.kind == PW_V_INSTANCE)) {
-        note_special(m, target, first);
+        note_special(m, op, target, first);
     }
     if (target.kind < PW_V_LIST || target.kind == PW_V_FROZENSET) {
         return true; /* refused already; what it holds does not change */
@@ -738,12 +781,33 @@ settle_nested(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     return true;
 }
 
+/* Types of Python's own whose instances are no mappings, whatever they are made of. */
+static bool
+makes_no_mapping(const struct pw_import *import)
+{
+    static const char *const types[][2] = {{"builtins", "set"},
+                                           {"__builtin__", "set"},
+                                           {"builtins", "frozenset"},
+                                           {"__builtin__", "frozenset"},
+                                           {"collections", "deque"}};
+    for (size_t i = 0; i < PW_COUNT(types); i++) {
+        if (pw_span_equal(import->mod, pw_span_str(types[i][0])) &&
+            pw_span_equal(import->name, pw_span_str(types[i][1]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether a call may make a mapping of keys that are not known: of a list or a dict. */
 static bool
-takes_mapping(const struct pw_scan *m, struct pw_value args)
+takes_mapping(const struct pw_scan *m, struct pw_value callee, struct pw_value args)
 {
     struct object tuple =
         args.kind == PW_V_TUPLE ? m->objects.at[args.ref] : (struct object){0};
+    if (callee.kind == PW_V_GLOBAL && makes_no_mapping(&m->imports.at[callee.ref])) {
+        return false;
+    }
     for (uint32_t i = 0; i < tuple.count; i++) {
         struct pw_value item = m->items.at[tuple.link + i];
         if (item.kind == PW_V_LIST || item.kind == PW_V_DICT ||
@@ -753,6 +817,22 @@ takes_mapping(const struct pw_scan *m, struct pw_value args)
         }
     }
     return args.kind != PW_V_TUPLE;
+}
+
+/* Whether the call makes something of a dict whose keys no attributes may be. */
+static bool
+takes_planted(const struct pw_scan *m, struct pw_value args)
+{
+    struct object tuple =
+        args.kind == PW_V_TUPLE ? m->objects.at[args.ref] : (struct object){0};
+    for (uint32_t i = 0; i < tuple.count && i < TUPLE_KEEPS; i++) {
+        struct pw_value item = m->items.at[tuple.link + i];
+        if (item.kind == PW_V_DICT &&
+            (m->objects.at[item.ref].flags & OBJECT_PLANTS) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Why a value may not be called; NONE for a global, which a policy judges. */
@@ -786,6 +866,9 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     if (reason != PW_R_NONE) {
         pw_machine_find(m, reason, op);
     }
+    if (takes_planted(m, args)) {
+        pw_machine_find(m, PW_R_STATE_SPECIAL, op);
+    }
     struct pw_value made;
     if (!pw_cost_call(m, op, args) || !new_object(m, op, PW_V_INSTANCE, sum, &made)) {
         return false;
@@ -796,7 +879,7 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
         object->link = origin_of(m, callee.ref, args);
         object->flags = OBJECT_ORIGIN;
     }
-    object->flags |= takes_mapping(m, args) ? OBJECT_SPECIAL : 0;
+    object->flags |= takes_mapping(m, callee, args) ? OBJECT_SPECIAL : 0;
     return push(m, op, made);
 }
 
@@ -887,20 +970,44 @@ step_obj(struct pw_scan *m, const struct pw_op *op)
     return instantiate(m, op, m->stack.at[first], first + 1, first);
 }
 
+/* A mapping that may have keys of these kinds: one that a call made of others has any. */
+static bool
+is_mapping(const struct pw_scan *m, struct pw_value value, unsigned flags)
+{
+    return (value.kind == PW_V_DICT || value.kind == PW_V_INSTANCE) &&
+           (m->objects.at[value.ref].flags & flags) != 0;
+}
+
+/* A mapping whose items become attributes: it is a state now. */
+static bool
+plants(struct pw_scan *m, struct pw_value state)
+{
+    unsigned made = state.kind == PW_V_INSTANCE ? OBJECT_SPECIAL : 0;
+    if (state.kind == PW_V_DICT) {
+        m->objects.at[state.ref].flags |= OBJECT_BUILT;
+    }
+    return is_mapping(m, state, OBJECT_PLANTS | OBJECT_HIDES | made);
+}
+
 /*
  * A state of two with a mapping behind: BUILD sets attributes by its keys, and through
  * __class__ an instance becomes one of another class (PEP 307; load_build). A dict that is
- * filled later, or one that a call made of others, may have any keys.
+ * filled later, or one that a call made of others, may have any keys. Other states go into
+ * the __dict__, and a __setstate__ may take them out of a tuple first.
  */
 static bool
-sets_special(const struct pw_scan *m, struct pw_value state)
+sets_special(struct pw_scan *m, struct pw_value state)
 {
-    if (state.kind != PW_V_TUPLE || m->objects.at[state.ref].count != 2) {
-        return false;
+    if (state.kind != PW_V_TUPLE) {
+        return plants(m, state);
     }
-    struct pw_value slots = m->items.at[m->objects.at[state.ref].link + 1];
-    return (slots.kind == PW_V_DICT || slots.kind == PW_V_INSTANCE) &&
-           (m->objects.at[slots.ref].flags & (OBJECT_SPECIAL | OBJECT_LATE)) != 0;
+    const struct object *tuple = &m->objects.at[state.ref];
+    bool special = tuple->count == 2 && is_mapping(m, m->items.at[tuple->link + 1],
+                                                   OBJECT_SPECIAL | OBJECT_LATE);
+    for (uint32_t i = 0; i < tuple->count && i < TUPLE_KEEPS; i++) {
+        special = plants(m, m->items.at[tuple->link + i]) || special;
+    }
+    return special;
 }
 
 static bool

@@ -81,6 +81,7 @@ struct pw_used {
     uint32_t off;
     uint8_t op;
     uint8_t use; /* enum pw_use */
+    bool shared; /* BUILD: something else holds the object already */
     struct pw_value
         args; /* CALL and NEW: the argument tuple, or UNKNOWN; BUILD: the state */
 };

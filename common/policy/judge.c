@@ -152,13 +152,17 @@ is_built_upon(const struct pw_report *report, uint32_t call, uint32_t build)
 
 /*
  * The call that made what `used` (a BUILD of `entry`) changes, when it is the latest use of
- * that entry; else NULL. A call is found for one BUILD at most, so that all this work is
- * linear.
+ * that entry and nothing else holds the object yet; else NULL. (An array keeps the dtype it
+ * was made with, and its data as large as that was then.) A call is found for one BUILD at
+ * most, so that all this work is linear.
  */
 static const struct pw_used *
 maker_of(const struct pw_judging *judging, const struct pw_entry *entry,
          const struct pw_used *used)
 {
+    if (used->shared) {
+        return NULL;
+    }
     const struct pw_report *report = judging->report;
     const struct pw_used *first = report->used;
     first = used - first > TIED_LOOK_BACK ? used - TIED_LOOK_BACK : first;

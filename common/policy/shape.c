@@ -141,7 +141,7 @@ take_number(struct parse *parse, int64_t *out)
     return digits > 0 && digits <= 18;
 }
 
-/* 7, or 0..255. */
+/* 7, 0..255, or 0..252/4 for every fourth of these. */
 static enum pw_err
 take_range(struct parse *parse, struct pw_atom *atom)
 {
@@ -153,7 +153,11 @@ take_range(struct parse *parse, struct pw_atom *atom)
     if (skip(parse, "..") && !take_number(parse, &atom->most)) {
         return PW_E_FORMAT;
     }
-    return atom->least <= atom->most ? PW_E_OK : PW_E_FORMAT;
+    atom->step = 1;
+    if (skip(parse, "/") && !take_number(parse, &atom->step)) {
+        return PW_E_FORMAT;
+    }
+    return atom->least <= atom->most && atom->step > 0 ? PW_E_OK : PW_E_FORMAT;
 }
 
 static enum pw_err
@@ -294,7 +298,7 @@ pw_shape_parse(const char *text, size_t *at, struct pw_shape *out, struct pw_why
             why, PW_E_CONFIG,
             "\"%.*s\" is no argument shape; write int str bytes bytearray float bool None "
             "list cells tuple dict set frozenset outside class pickle any True False, 7, "
-            "0..7, "
+            "0..7, 0..28/4, "
             "'text', 'text'+int, b'bytes', (int,str), module:name or =module:name, with "
             "commas between",
             (int)strcspn(rest, ",|)"), rest);
@@ -408,7 +412,8 @@ int_fits(const struct pw_atom *atom, const struct pw_report *report, struct pw_v
 {
     int64_t number;
     return value.kind == PW_V_INT && constant_int(report, value, &number) &&
-           number >= atom->least && number <= atom->most;
+           number >= atom->least && number <= atom->most &&
+           (number - atom->least) % atom->step == 0;
 }
 
 static bool

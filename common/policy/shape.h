@@ -19,7 +19,7 @@ enum pw_atom_type {
     PW_ATOM_TEXT,     /* the constant string `name` */
     PW_ATOM_NUMBERED, /* `name` with a decimal number behind it */
     PW_ATOM_BYTES,    /* the constant bytes `name` */
-    PW_ATOM_INT,      /* a constant int, no bool, from `least` to `most` */
+    PW_ATOM_INT,      /* a constant int, no bool, from `least` to `most` by `step` */
     PW_ATOM_BOOL,     /* the constant `least` */
     PW_ATOM_GLOBAL,   /* the global mod:name itself */
     PW_ATOM_INSTANCE, /* an object made by calling mod:name */
@@ -41,6 +41,7 @@ struct pw_atom {
     uint32_t kinds; /* bit 1 << enum pw_value_kind */
     int64_t least;
     int64_t most;
+    int64_t step;          /* above zero */
     char *mod;             /* owned; NULL unless the type has one */
     char *name;            /* owned */
     struct pw_shape items; /* of a tuple */

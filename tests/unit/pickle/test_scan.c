@@ -27,6 +27,7 @@ struct scan_case {
 #define POSIX "\x8c\x05posix"
 #define SYSTEM "\x8c\x06system"
 #define ID "\x8c\x02id"
+#define INTERFACE "\x8c\x13__array_interface__"
 
 /* clang-format off */
 static const struct scan_case scan_cases[] = {
@@ -60,11 +61,31 @@ static const struct scan_case scan_cases[] = {
     {"__class__ by slots, a constant", BYTES("cm\nC\n)\x81N}\x8c\x09__class__K\1s\x86" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
     {"slots of an unseen name", BYTES("cm\nC\n)\x81N}cn\nname\nNs\x86" "b."), OK, "m:C n:name", "new(0) ref(1) build(0)", "state.special"},
     {"slots that are made of a dict", BYTES("cm\nC\n)\x81Ncm\nD\n}\x85R\x86" "b."), OK, "m:C m:D", "new(0) call(1) build(0)", "state.special"},
-    {"slots that are filled as an object", BYTES("cm\nC\n)\x81Ncm\nD\n)R\x8c\x09__class__Ns\x86" "b."), OK, "m:C m:D", "new(0) call(1) items(1) build(0)", "state.special"},
+    {"slots that are filled as an object", BYTES("cm\nC\n)\x81Ncm\nD\n)R\x8c\x09__class__Ns\x86" "b."), OK, "m:C m:D", "new(0) call(1) items(1) build(0)", "state.special state.special"},
     {"a pair of objects", BYTES("cm\nC\n)\x81Ncm\nC\n)\x81\x86" "b."), OK, "m:C m:C", "new(0) new(1) build(0)", ""},
     {"slots that come later", BYTES("cm\nC\n)\x81N}\x94\x86h\0\x8c\1aNs0b."), OK, "m:C", "new(0) build(0)", "state.special"},
     {"honest slots", BYTES("cm\nC\n)\x81N}(\x8c\1aK\1\x8c\2_bK\2u\x86" "b."), OK, "m:C", "new(0) build(0)", ""},
-    {"a dict with __class__ as a state", BYTES("cm\nC\n)\x81}\x8c\x09__class__Nsb."), OK, "m:C", "new(0) build(0)", ""},
+    {"a dict with __class__ as a state", BYTES("cm\nC\n)\x81}\x8c\x09__class__Nsb."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"a dict with __dict__ as a state", BYTES("cm\nC\n)\x81}\x8c\x08__dict__}sb."), OK, "m:C", "new(0) build(0)", ""},
+    {"a dict with __array_interface__ as a state", BYTES("cm\nC\n)\x81}" INTERFACE "}sb."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_struct__, with SETITEMS", BYTES("cm\nC\n)\x81}(X\x10\0\0\0__array_struct__Nub."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array__, with DICT and escapes", BYTES("cm\nC\n)\x81(V\\u005f_array__\nNdb."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array__ as a string of Python 2", BYTES("cm\nC\n)\x81}S'__array__'\nNsb."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_interface__ that comes behind the state", BYTES("cm\nC\n)\x81}\x94" "bh\0" INTERFACE "}s0."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_interface__ in the first half of a pair", BYTES("cm\nC\n)\x81}" INTERFACE "}sN\x86" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_interface__ in a tuple of three", BYTES("cm\nC\n)\x81NN}" INTERFACE "}s\x87" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_interface__ by slots", BYTES("cm\nC\n)\x81N}" INTERFACE "}s\x86" "b."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"__array_interface__ among the items of an instance", BYTES("cm\nC\n)\x81" INTERFACE "}s."), OK, "m:C", "new(0) items(0)", "state.special"},
+    {"__array_interface__ in an argument", BYTES("cm\nC\n}" INTERFACE "}s\x85R."), OK, "m:C", "call(0)", "state.special"},
+    {"__array_interface__ in data", BYTES("}" INTERFACE "}s."), OK, "", "", ""},
+    {"a str of numpy as a name", BYTES("cm\nC\n)\x81}cn\nscalar\n)RNsb."), OK, "m:C n:scalar", "new(0) call(1) build(0)", "state.special"},
+    {"a str of numpy as a name that comes late", BYTES("cm\nC\n)\x81}\x94" "bh\0cn\nscalar\n)RNs0."), OK, "m:C n:scalar", "new(0) build(0) call(1)", "state.special"},
+    {"a str of numpy as a key of an instance", BYTES("cm\nC\n)\x81" "cn\nscalar\n)RNs."), OK, "m:C n:scalar", "new(0) call(1) items(0)", ""},
+    {"an instance as a key of a state", BYTES("cm\nC\n)\x81}cn\nD\n)RNsb."), OK, "m:C n:D", "new(0) call(1) build(0)", ""},
+    {"a persistent id as a key of a state", BYTES("cm\nC\n)\x81}P1\nNsb."), OK, "m:C", "new(0) build(0)", "persistent_id.denied state.special"},
+    {"an instance as a state", BYTES("cm\nC\n)\x81" "cn\nD\n)Rb."), OK, "m:C n:D", "new(0) call(1) build(0)", ""},
+    {"a set of an old protocol as a state", BYTES("cm\nC\n)\x81" "c__builtin__\nset\n]\x85Rb."), OK, "m:C __builtin__:set", "new(0) call(1) build(0)", ""},
+    {"an instance made of a dict as a state", BYTES("cm\nC\n)\x81" "cn\nD\n}\x85Rb."), OK, "m:C n:D", "new(0) call(1) build(0)", "state.special"},
     {"dotted name", BYTES(P4 "\x8c\x09posixpath\x8c\x09os.system\x93."), OK, "posixpath:os.system", "ref(0)", ""},
     {"names by way of the memo", BYTES(P4 POSIX "\x94" SYSTEM "\x94" "00h\0h\x01\x93."), OK, "posix:system", "ref(0)", ""},
     {"names by DUP and POP", BYTES(P4 "\x8c\x02os2" SYSTEM "0" SYSTEM "\x93."), OK, "os:system", "ref(0)", ""},
