@@ -2,6 +2,7 @@
 #include "common/settings/environment.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,6 +78,14 @@ refuse_unknown(const char *name, const struct pw_nearest *nearest, struct pw_why
         "environment: %.120s: no such setting; unset it, or put it into the file", name);
 }
 
+/* A secret of a key file, or a bare key: sentences about a wrong value would show it. */
+static bool
+is_secret(const char *value)
+{
+    return strstr(value, "PWSK1") != NULL ||
+           (strlen(value) == 64 && strspn(value, "0123456789abcdefABCDEF") == 64);
+}
+
 static enum pw_err
 apply(struct pw_settings *settings, const char *variable, struct pw_why *why)
 {
@@ -94,6 +103,13 @@ apply(struct pw_settings *settings, const char *variable, struct pw_why *why)
     if (row == NULL) {
         return refuse_unknown(name, &nearest, why);
     }
+    if (is_secret(equals + 1)) {
+        return pw_fail(
+            why, PW_E_CONFIG,
+            "environment: %s: holds a key, and other processes can read it; make "
+            "a new one, and name the folder of its file",
+            name);
+    }
     struct pw_why inner = {0};
     enum pw_err err = pw_value_read(row, equals + 1, settings, &inner);
     if (err != PW_E_OK) {
@@ -109,6 +125,56 @@ pw_environment_apply(struct pw_settings *settings, struct pw_why *why)
     enum pw_err err = PW_E_OK;
     for (char **variable = environ; err == PW_E_OK && *variable != NULL; variable++) {
         err = apply(settings, *variable, why);
+    }
+    return err;
+}
+
+static enum pw_err
+expand(const struct pw_settings *settings, const char *setting, char **path,
+       struct pw_why *why)
+{
+    static const char variable[] = "${CREDENTIALS_DIRECTORY}";
+    const size_t len = sizeof variable - 1;
+    char place[PW_PLACE_MAX];
+    if (*path == NULL || strstr(*path, "${") == NULL) {
+        return PW_E_OK;
+    }
+    pw_settings_place(settings, setting, place);
+    const char *rest = *path + len;
+    if (strncmp(*path, variable, len) != 0 || (rest[0] != '\0' && rest[0] != '/') ||
+        strstr(rest, "${") != NULL) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "%s: \"%.120s\" asks for a variable; only a leading %s is known, "
+                       "write that or the path itself",
+                       place, *path, variable);
+    }
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    if (folder == NULL || folder[0] != '/') {
+        return pw_fail(why, PW_E_CONFIG,
+                       "%s: CREDENTIALS_DIRECTORY names no folder; give the systemd unit "
+                       "LoadCredential=, or write the path itself",
+                       place);
+    }
+    char *whole = malloc(strlen(folder) + strlen(rest) + 1);
+    if (whole == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "%s: out of memory", place);
+    }
+    snprintf(whole, strlen(folder) + strlen(rest) + 1, "%s%s", folder, rest);
+    free(*path);
+    *path = whole;
+    return PW_E_OK;
+}
+
+enum pw_err
+pw_environment_expand(struct pw_settings *settings, struct pw_why *why)
+{
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < pw_row_count; i++) {
+        const struct pw_row *row = &pw_rows[i];
+        if (row->base == PW_BASE_SETTINGS && row->type == PW_TYPE_PATH) {
+            err =
+                expand(settings, row->path, (char **)((char *)settings + row->offset), why);
+        }
     }
     return err;
 }

@@ -70,6 +70,7 @@ pw_settings_free(struct pw_settings **settings)
     free(it->file);
     free(it->state);
     free(it->keys);
+    free(it->control);
     free(it->instance);
     free(it->audit_file);
     pw_zpl_free(&it->source);
@@ -337,10 +338,13 @@ anchor_paths(const struct reader *reader)
         err = anchor(reader, &settings->keys,
                      pw_environment_set(settings, "keys") ? cwd : folder);
     }
-    if (err != PW_E_OK || strcmp(settings->audit_file, "-") == 0) {
-        return err;
+    char **const in_state[] = {&settings->control, &settings->audit_file};
+    for (size_t i = 0; err == PW_E_OK && i < PW_COUNT(in_state); i++) {
+        if (strcmp(*in_state[i], "-") != 0) {
+            err = anchor(reader, in_state[i], settings->state);
+        }
     }
-    return anchor(reader, &settings->audit_file, settings->state);
+    return err;
 }
 
 static enum pw_err
@@ -364,6 +368,9 @@ fill(struct reader *reader, char *const folders[static PW_PACK_FOLDERS], bool en
     err = err == PW_E_OK ? read_nodes(reader) : err;
     err = err == PW_E_OK && environment
               ? pw_environment_apply(reader->settings, reader->why)
+              : err;
+    err = err == PW_E_OK && environment
+              ? pw_environment_expand(reader->settings, reader->why)
               : err;
     err = err == PW_E_OK ? check_channels(reader) : err;
     err = err == PW_E_OK ? anchor_paths(reader) : err;

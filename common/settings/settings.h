@@ -65,9 +65,10 @@ struct pw_channel {
 struct pw_zpl;
 
 struct pw_settings {
-    char *file;  /* where this came from */
-    char *state; /* folder */
-    char *keys;  /* folder; NULL when not set */
+    char *file;    /* where this came from */
+    char *state;   /* folder */
+    char *keys;    /* folder; NULL when not set */
+    char *control; /* socket; absolute, or "-" */
     char *instance;
     char *audit_file; /* absolute, or "-" */
     bool audit_pass_each;

@@ -123,9 +123,9 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
 {
     (void)state;
     static const char *const variables[] = {
-        "PICKLEWALL_STATE",         "PICKLEWALL_KEYS",       "PICKLEWALL_INSTANCE",
-        "PICKLEWALL_DRAIN_TIMEOUT", "PICKLEWALL_AUDIT_FILE", "PICKLEWALL_AUDIT_PASS",
-        "PICKLEWALL_AUDIT_QUEUE",
+        "PICKLEWALL_STATE",      "PICKLEWALL_KEYS",          "PICKLEWALL_CONTROL",
+        "PICKLEWALL_INSTANCE",   "PICKLEWALL_DRAIN_TIMEOUT", "PICKLEWALL_AUDIT_FILE",
+        "PICKLEWALL_AUDIT_PASS", "PICKLEWALL_AUDIT_QUEUE",
     };
     size_t count = 0;
     for (size_t i = 0; i < pw_row_count; i++) {

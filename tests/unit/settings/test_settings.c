@@ -403,6 +403,71 @@ the_environment_overrides_top_level_settings(void **state)
     unsetenv("PICKLEWALL_INSTANCE");
 }
 
+static const struct {
+    const char *name;
+    const char *keys;        /* PICKLEWALL_KEYS */
+    const char *credentials; /* CREDENTIALS_DIRECTORY; NULL: unset */
+    const char *expected;    /* the path, or a part of the sentence */
+    bool good;
+} credentials_cases[] = {
+    {"the folder", "${CREDENTIALS_DIRECTORY}", "/run/c", "/run/c", true},
+    {"below it", "${CREDENTIALS_DIRECTORY}/k", "/run/c", "/run/c/k", true},
+    {"a dollar alone", "/a$b", NULL, "/a$b", true},
+    {"unset", "${CREDENTIALS_DIRECTORY}", NULL,
+     "environment: PICKLEWALL_KEYS: CREDENTIALS_DIRECTORY names no folder; give the "
+     "systemd",
+     false},
+    {"empty", "${CREDENTIALS_DIRECTORY}", "", "names no folder", false},
+    {"relative", "${CREDENTIALS_DIRECTORY}", "run", "names no folder", false},
+    {"another variable", "${HOME}/keys", "/run/c", "\"${HOME}/keys\" asks for a variable",
+     false},
+    {"not at the start", "/a/${CREDENTIALS_DIRECTORY}", "/run/c", "only a leading", false},
+    {"twice", "${CREDENTIALS_DIRECTORY}/${CREDENTIALS_DIRECTORY}", "/run/c",
+     "only a leading", false},
+    {"glued", "${CREDENTIALS_DIRECTORY}keys", "/run/c", "only a leading", false},
+};
+
+static void
+a_path_may_begin_with_the_folder_of_credentials(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(credentials_cases); i++) {
+        const char *name = credentials_cases[i].name;
+        struct pw_why why = {0};
+        setenv("PICKLEWALL_KEYS", credentials_cases[i].keys, 1);
+        if (credentials_cases[i].credentials != NULL) {
+            setenv("CREDENTIALS_DIRECTORY", credentials_cases[i].credentials, 1);
+        }
+        struct pw_settings *it = pw_settings_load(source("config/picklewall.conf"), &why);
+        check_case(name, (it != NULL) == credentials_cases[i].good);
+        check_case(name,
+                   it == NULL || strcmp(it->keys, credentials_cases[i].expected) == 0);
+        check_case(name, it != NULL || strstr(why.text, credentials_cases[i].expected));
+        pw_settings_free(&it);
+        unsetenv("CREDENTIALS_DIRECTORY");
+    }
+    unsetenv("PICKLEWALL_KEYS");
+}
+
+static void
+a_key_in_the_environment_is_refused_and_not_repeated(void **state)
+{
+    (void)state;
+    static const char *const secrets[] = {
+        "PWSK1AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyBMsbDq",
+        "secret: PWSK1AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyBMsbDq",
+        "0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20",
+    };
+    for (size_t i = 0; i < PW_COUNT(secrets); i++) {
+        struct pw_why why = {0};
+        setenv("PICKLEWALL_KEYS", secrets[i], 1);
+        assert_null(pw_settings_load(source("config/picklewall.conf"), &why));
+        assert_non_null(strstr(why.text, "environment: PICKLEWALL_KEYS: holds a key"));
+        assert_null(strstr(why.text, secrets[i] + strlen(secrets[i]) - 8));
+    }
+    unsetenv("PICKLEWALL_KEYS");
+}
+
 static void
 text_in_memory_does_not_ask_the_environment(void **state)
 {
@@ -477,6 +542,8 @@ main(void)
         cmocka_unit_test(includes_may_be_many_but_not_deep),
         cmocka_unit_test(the_shipped_configuration_loads_with_its_pack),
         cmocka_unit_test(the_environment_overrides_top_level_settings),
+        cmocka_unit_test(a_path_may_begin_with_the_folder_of_credentials),
+        cmocka_unit_test(a_key_in_the_environment_is_refused_and_not_repeated),
         cmocka_unit_test(text_in_memory_does_not_ask_the_environment),
         cmocka_unit_test(the_packs_load_without_a_configuration),
         cmocka_unit_test(python_data_lets_nothing_be_called_that_only_stands),
