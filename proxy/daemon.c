@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/daemon.h"
+#include "proxy/daemon_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,11 +25,8 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/quarantine/store.h"
-#include "proxy/keys.h"
 #include "proxy/layout.h"
-#include "proxy/pipeline.h"
 #include "proxy/port_zmq.h"
-#include "proxy/relay.h"
 
 enum {
     PATH_LIMIT = 4096,
@@ -40,49 +37,6 @@ enum {
 };
 
 static const uint64_t ns_per_ms = 1000000;
-
-/* One channel at work. */
-struct lane {
-    const struct pw_channel *channel;
-    zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
-    struct pw_keys_box *keys;
-    struct pw_guard *guard;
-    struct pw_pipeline *pipe;
-    struct pw_port *port; /* the relay's once it runs */
-    struct pw_relay *relay;
-    char *inputs; /* the endpoints as they came to be */
-    char *outputs;
-    struct pw_port_zmq_fault fault; /* what opening found, in its own thread */
-    enum pw_err open_err;
-    struct pw_why open_why;
-    enum pw_err err; /* how the relay ended */
-    /*
-     * Who may touch this lane: main until the thread is made, the thread until LANE_OPEN,
-     * main until LANE_GO, the thread until LANE_ENDED. Messages carry the turn; this says
-     * it to thread sanitizers, which cannot see into libzmq.
-     */
-    atomic_int turn;
-    bool ended; /* main has seen the last word */
-};
-
-enum lane_turn { LANE_MADE, LANE_OPEN, LANE_GO, LANE_ENDED };
-
-struct daemon {
-    const struct pw_settings *settings;
-    int state;   /* folder */
-    int lock;    /* file in it */
-    int signals; /* signalfd */
-    atomic_int order;
-    struct pw_keys *keys;
-    struct pw_audit *audit;
-    struct pw_store *store;
-    struct lane *lanes;
-    size_t lane_count;
-    enum pw_keys_news keys_news; /* not yet in the audit log */
-    struct pw_why keys_why;      /* of the last refusal */
-    uint64_t keys_at;            /* steady clock: look at the key folder then */
-    uint64_t abort_at;           /* steady clock; 0: not draining */
-};
 
 /* --- one channel -------------------------------------------------------------------- */
 
@@ -97,7 +51,7 @@ place_of(const struct pw_settings *settings, const struct pw_channel *channel,
 
 /* "signing key wrong" becomes "wall.conf:12: channel.jobs.sign: signing key wrong". */
 static enum pw_err
-fail_at(const struct daemon *self, const struct lane *lane, const char *key,
+fail_at(const struct pw_daemon *self, const struct pw_lane *lane, const char *key,
         enum pw_err err, struct pw_why *why)
 {
     struct pw_why plain = *why;
@@ -108,7 +62,7 @@ fail_at(const struct daemon *self, const struct lane *lane, const char *key,
 
 /* It outlives the keys, which may be loaded anew: what was accepted stays accepted. */
 static enum pw_err
-open_guard(struct daemon *self, struct lane *lane, struct pw_why *why)
+open_guard(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
     const struct pw_channel *channel = lane->channel;
     if (channel->verify == PW_SET_VERIFY_OFF ||
@@ -128,7 +82,7 @@ open_guard(struct daemon *self, struct lane *lane, struct pw_why *why)
 }
 
 static enum pw_err
-open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
+open_pipeline(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
     static const enum pw_verify verify[] = {
         [PW_SET_VERIFY_OFF] = PW_VERIFY_OFF,
@@ -159,7 +113,7 @@ open_pipeline(struct daemon *self, struct lane *lane, struct pw_why *why)
 }
 
 static void
-open_port(struct lane *lane, zsock_t *control)
+open_port(struct pw_lane *lane, zsock_t *control)
 {
     const struct pw_channel *channel = lane->channel;
     struct pw_port_zmq_options options = {
@@ -178,24 +132,24 @@ open_port(struct lane *lane, zsock_t *control)
 static void
 lane_thread(zsock_t *control, void *arg)
 {
-    struct lane *lane = arg;
+    struct pw_lane *lane = arg;
     open_port(lane, control);
-    atomic_store(&lane->turn, LANE_OPEN);
+    atomic_store(&lane->turn, PW_LANE_OPEN);
     zsock_signal(control, 0);
     do {
         free(zstr_recv(control));
-    } while (atomic_load(&lane->turn) != LANE_GO);
+    } while (atomic_load(&lane->turn) != PW_LANE_GO);
     if (lane->relay != NULL) {
         lane->err = pw_relay_run(lane->relay, &lane->port);
     } else if (lane->port != NULL) {
         lane->port->ops->close(&lane->port, 0);
     }
-    atomic_store(&lane->turn, LANE_ENDED);
+    atomic_store(&lane->turn, PW_LANE_ENDED);
 }
 
 /* Pipeline first: nothing is received before it can be judged. */
 static enum pw_err
-open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
+open_lane(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
     enum pw_err err = open_guard(self, lane, why);
     err = err == PW_E_OK ? open_pipeline(self, lane, why) : err;
@@ -208,7 +162,7 @@ open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
                        "channel %s: no thread; see `ulimit -u` and `ulimit -n`",
                        lane->channel->name);
     }
-    while (atomic_load(&lane->turn) != LANE_OPEN) {
+    while (atomic_load(&lane->turn) != PW_LANE_OPEN) {
         usleep(1000); /* zactor_new comes back early from SIGSTOP and SIGCONT */
     }
     zsock_set_sndtimeo(lane->thread, 0); /* a thread that has ended reads no more words */
@@ -223,7 +177,7 @@ open_lane(struct daemon *self, struct lane *lane, struct pw_why *why)
 }
 
 static enum pw_err
-make_relay(struct daemon *self, struct lane *lane, struct pw_why *why)
+make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
     if (lane->port == NULL) {
         return PW_E_OK; /* said already */
@@ -252,7 +206,7 @@ make_relay(struct daemon *self, struct lane *lane, struct pw_why *why)
 }
 
 static void
-close_lane(struct lane *lane)
+close_lane(struct pw_lane *lane)
 {
     zactor_destroy(&lane->thread);
     pw_relay_free(&lane->relay);
@@ -266,7 +220,7 @@ close_lane(struct lane *lane)
 
 /* Block the signals here, before any thread, so that they reach none but the signalfd. */
 static enum pw_err
-open_signals(struct daemon *self, struct pw_why *why)
+open_signals(struct pw_daemon *self, struct pw_why *why)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     sigset_t set;
@@ -287,7 +241,7 @@ open_signals(struct daemon *self, struct pw_why *why)
 
 /* Two walls with one state folder would mix their logs and quotas. */
 static enum pw_err
-open_state(struct daemon *self, struct pw_why *why)
+open_state(struct pw_daemon *self, struct pw_why *why)
 {
     const char *path = self->settings->state;
     self->state = pw_file_open_dir(path, why);
@@ -311,7 +265,7 @@ open_state(struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-open_keys(struct daemon *self, struct pw_why *why)
+open_keys(struct pw_daemon *self, struct pw_why *why)
 {
     if (sodium_init() < 0) {
         return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
@@ -321,7 +275,7 @@ open_keys(struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-open_store(struct daemon *self, struct pw_why *why)
+open_store(struct pw_daemon *self, struct pw_why *why)
 {
     char path[PATH_LIMIT];
     snprintf(path, sizeof path, "%s/quarantine", self->settings->state);
@@ -330,7 +284,7 @@ open_store(struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-open_audit(struct daemon *self, struct pw_why *why)
+open_audit(struct pw_daemon *self, struct pw_why *why)
 {
     self->audit = pw_audit_open(
         &(struct pw_audit_options){
@@ -344,7 +298,7 @@ open_audit(struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-make_lanes(struct daemon *self, struct pw_why *why)
+make_lanes(struct pw_daemon *self, struct pw_why *why)
 {
     size_t count = self->settings->channel_count;
     self->lanes = calloc(count, sizeof *self->lanes);
@@ -360,10 +314,11 @@ make_lanes(struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-open_daemon(struct daemon *self, struct pw_why *why)
+open_daemon(struct pw_daemon *self, struct pw_why *why)
 {
-    static enum pw_err (*const steps[])(struct daemon *, struct pw_why *) = {
-        open_signals, open_keys, open_state, open_store, open_audit, make_lanes,
+    static enum pw_err (*const steps[])(struct pw_daemon *, struct pw_why *) = {
+        open_signals,           open_keys,  open_state, open_store, open_audit,
+        pw_daemon_open_control, make_lanes,
     };
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         enum pw_err err = steps[i](self, why);
@@ -375,12 +330,13 @@ open_daemon(struct daemon *self, struct pw_why *why)
 }
 
 static void
-close_daemon(struct daemon *self)
+close_daemon(struct pw_daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         close_lane(&self->lanes[i]);
     }
     free(self->lanes);
+    pw_control_close(&self->control);
     pw_audit_close(&self->audit);
     pw_store_free(&self->store);
     pw_keys_close(&self->keys);
@@ -438,7 +394,7 @@ warn_if_open(const struct pw_channel *channel)
 }
 
 static void
-describe_lane(const struct daemon *self, const struct lane *lane)
+describe_lane(const struct pw_daemon *self, const struct pw_lane *lane)
 {
     static const char *const violation[] = {[PW_DROP] = "dropped",
                                             [PW_QUARANTINE] = "quarantined",
@@ -462,7 +418,7 @@ describe_lane(const struct daemon *self, const struct lane *lane)
 }
 
 static void
-describe(const struct daemon *self)
+describe(const struct pw_daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         describe_lane(self, &self->lanes[i]);
@@ -474,7 +430,7 @@ describe(const struct daemon *self)
 
 /* Hand `detail` over as an event of the whole process. */
 static void
-push_event(struct daemon *self, enum pw_audit_event event, enum pw_level level,
+push_event(struct pw_daemon *self, enum pw_audit_event event, enum pw_level level,
            struct pw_json *json)
 {
     struct pw_buf *text = json->out;
@@ -491,12 +447,25 @@ push_event(struct daemon *self, enum pw_audit_event event, enum pw_level level,
     (void)!pw_audit_push(self->audit, &record, 1);
 }
 
+static void
+write_asker(struct pw_json *json, const struct pw_asker *asker)
+{
+    if (asker->via == NULL) {
+        return;
+    }
+    pw_json_object(json, "by");
+    pw_json_str(json, "via", asker->via);
+    pw_json_uint(json, "uid", asker->peer.uid);
+    pw_json_uint(json, "pid", (uint64_t)asker->peer.pid);
+    pw_json_end_object(json);
+}
+
 /*
  * "event":"key": what became of a look at the key folder. Later, while the log cannot be
  * written: this thread must go on to hear signals.
  */
 static void
-audit_keys(struct daemon *self)
+audit_keys(struct pw_daemon *self)
 {
     if (self->keys_news == PW_KEYS_SAME || !pw_audit_ready(self->audit)) {
         return;
@@ -509,6 +478,7 @@ audit_keys(struct daemon *self)
     }
     pw_json_object(&json, "detail");
     pw_json_str(&json, "what", refused ? "key.reload_failed" : "key.reload");
+    write_asker(&json, &self->keys_by);
     pw_keys_describe(self->keys, &json);
     pw_json_end_object(&json);
     push_event(self, PW_EVENT_KEY, refused ? PW_LEVEL_HIGH : PW_LEVEL_INFO, &json);
@@ -516,32 +486,16 @@ audit_keys(struct daemon *self)
 }
 
 static void
-write_versions(struct pw_json *json)
-{
-    int major;
-    int minor;
-    int patch;
-    char zmq[32];
-    zmq_version(&major, &minor, &patch);
-    snprintf(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
-    pw_json_object(json, "versions");
-    pw_json_str(json, "picklewall", PW_VERSION);
-    pw_json_str(json, "libzmq", zmq);
-    pw_json_str(json, "libsodium", sodium_version_string());
-    pw_json_end_object(json);
-}
-
-static void
-audit_start(struct daemon *self)
+audit_start(struct pw_daemon *self)
 {
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_object(&json, "detail");
     pw_json_str(&json, "config", self->settings->file);
-    write_versions(&json);
+    pw_daemon_versions(&json);
     pw_json_array(&json, "channels");
     for (size_t i = 0; i < self->lane_count; i++) {
-        const struct lane *lane = &self->lanes[i];
+        const struct pw_lane *lane = &self->lanes[i];
         pw_json_object(&json, NULL);
         pw_json_str(&json, "chan", lane->channel->name);
         pw_json_str(&json, "in", lane->inputs);
@@ -558,7 +512,7 @@ audit_start(struct daemon *self)
 }
 
 static void
-audit_stop(struct daemon *self)
+audit_stop(struct pw_daemon *self)
 {
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
@@ -610,7 +564,7 @@ notify(const char *words)
 
 /* Wake the channels, so that they look at what was left for them. */
 static void
-wake_lanes(struct daemon *self)
+wake_lanes(struct pw_daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL && !self->lanes[i].ended) {
@@ -620,14 +574,14 @@ wake_lanes(struct daemon *self)
 }
 
 static void
-give_order(struct daemon *self, enum pw_order order)
+give_order(struct pw_daemon *self, enum pw_order order)
 {
     atomic_store(&self->order, order);
     wake_lanes(self);
 }
 
 static void
-tell_new_keys(struct daemon *self)
+tell_new_keys(struct pw_daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         const struct pw_key *key = pw_keys_signer(self->keys, i);
@@ -639,12 +593,13 @@ tell_new_keys(struct daemon *self)
     pw_log(PW_LOG_INFO, "keys: %s was read again, and is in force", self->settings->keys);
 }
 
-static void
-look_at_keys(struct daemon *self, bool force)
+/* `by` is NULL for the look that is taken every second. */
+static enum pw_keys_news
+look_at_keys(struct pw_daemon *self, const struct pw_asker *by)
 {
     struct pw_why why = {0};
     self->keys_at = pw_clock_steady() + KEYS_MS * ns_per_ms;
-    enum pw_keys_news news = pw_keys_look(self->keys, force, &why);
+    enum pw_keys_news news = pw_keys_look(self->keys, by != NULL, &why);
     if (news == PW_KEYS_NEW) {
         wake_lanes(self);
         tell_new_keys(self);
@@ -652,12 +607,23 @@ look_at_keys(struct daemon *self, bool force)
         pw_log(PW_LOG_ERROR, "keys: %s; the keys that were in force stay", why.text);
         self->keys_why = why;
     }
-    self->keys_news = news == PW_KEYS_SAME ? self->keys_news : news;
+    if (news != PW_KEYS_SAME) {
+        self->keys_news = news;
+        self->keys_by = by != NULL ? *by : (struct pw_asker){0};
+    }
     audit_keys(self);
+    return news;
+}
+
+enum pw_keys_news
+pw_daemon_reload(struct pw_daemon *self, const struct pw_asker *by)
+{
+    pw_audit_reopen(self->audit);
+    return look_at_keys(self, by);
 }
 
 static void
-stop(struct daemon *self)
+stop(struct pw_daemon *self)
 {
     if (atomic_load(&self->order) == PW_ORDER_RUN) {
         int timeout_ms = self->settings->drain_timeout_ms;
@@ -675,24 +641,24 @@ stop(struct daemon *self)
 }
 
 static void
-read_signals(struct daemon *self)
+read_signals(struct pw_daemon *self)
 {
     struct signalfd_siginfo info;
     while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             stop(self);
+        } else if (info.ssi_signo == SIGHUP) {
+            struct pw_control_peer peer = {info.ssi_uid, (pid_t)info.ssi_pid};
+            (void)pw_daemon_reload(self, &(struct pw_asker){"SIGHUP", peer});
         } else {
             pw_audit_reopen(self->audit);
-            if (info.ssi_signo == SIGHUP) {
-                look_at_keys(self, true);
-            }
         }
     }
 }
 
 /* A log that cannot be written must not hold up the end. */
 static void
-give_up_log(struct daemon *self)
+give_up_log(struct pw_daemon *self)
 {
     if (self->abort_at == 0 || pw_clock_steady() < self->abort_at ||
         pw_audit_ready(self->audit)) {
@@ -703,65 +669,96 @@ give_up_log(struct daemon *self)
     self->abort_at = 0;
 }
 
+/* The earlier of two waits; ms, -1 is for ever. */
+static int
+sooner(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* How long watch may sleep; ms, -1 for ever. */
 static int
-next_duty(const struct daemon *self)
+next_duty(const struct pw_daemon *self)
 {
-    uint64_t now = pw_clock_steady();
     int duty = self->abort_at != 0 ? GIVE_UP_MS : -1;
+    if (self->control != NULL) {
+        duty = sooner(duty, pw_control_wait_ms(self->control));
+    }
     if (self->settings->keys == NULL) {
         return duty;
     }
+    uint64_t now = pw_clock_steady();
     int keys_ms = self->keys_at > now ? (int)((self->keys_at - now) / ns_per_ms) + 1 : 0;
-    return duty >= 0 && duty < keys_ms ? duty : keys_ms;
+    return sooner(duty, keys_ms);
 }
 
-/* Signals, and the last word of each channel, until all have said it. */
-static enum pw_err
-watch(struct daemon *self, struct pw_why *why)
+/* An item for each lane that has not ended; how many. */
+static size_t
+poll_lanes(struct pw_daemon *self, zmq_pollitem_t *items)
 {
-    zmq_pollitem_t *items = calloc(self->lane_count + 1, sizeof *items);
+    size_t count = 0;
+    for (size_t i = 0; i < self->lane_count; i++) {
+        struct pw_lane *lane = &self->lanes[i];
+        lane->ended = lane->ended || lane->thread == NULL;
+        if (!lane->ended) {
+            items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(lane->thread),
+                                              .events = ZMQ_POLLIN};
+        }
+    }
+    return count;
+}
+
+/* Which of these lanes have said their last word. */
+static void
+note_ended(struct pw_daemon *self, const zmq_pollitem_t *items)
+{
+    for (size_t i = 0, item = 0; i < self->lane_count; i++) {
+        struct pw_lane *lane = &self->lanes[i];
+        if (!lane->ended) {
+            lane->ended =
+                items[item++].revents != 0 && atomic_load(&lane->turn) == PW_LANE_ENDED;
+        }
+    }
+}
+
+/* Signals, questions, and the last word of each channel, until all have said it. */
+static enum pw_err
+watch(struct pw_daemon *self, struct pw_why *why)
+{
+    zmq_pollitem_t *items = calloc(self->lane_count + 2, sizeof *items);
     if (items == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    for (size_t left = self->lane_count; left > 0;) {
-        int count = 1;
-        items[0] = (zmq_pollitem_t){.fd = self->signals, .events = ZMQ_POLLIN};
-        left = 0;
-        for (size_t i = 0; i < self->lane_count; i++) {
-            struct lane *lane = &self->lanes[i];
-            lane->ended = lane->ended || lane->thread == NULL;
-            if (!lane->ended) {
-                items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(lane->thread),
-                                                  .events = ZMQ_POLLIN};
-                left++;
-            }
-        }
+    size_t first = 0; /* of the lanes' items */
+    items[first++] = (zmq_pollitem_t){.fd = self->signals, .events = ZMQ_POLLIN};
+    if (self->control != NULL) {
+        items[first++] =
+            (zmq_pollitem_t){.fd = pw_control_fd(self->control), .events = ZMQ_POLLIN};
+    }
+    for (;;) {
+        size_t left = poll_lanes(self, items + first);
         if (left == 0) {
             break;
         }
-        zmq_poll(items, count, next_duty(self));
+        zmq_poll(items, (int)(first + left), next_duty(self));
         if (items[0].revents != 0) {
             read_signals(self);
         }
+        if (self->control != NULL) {
+            pw_control_serve(self->control);
+        }
         if (pw_clock_steady() >= self->keys_at) {
-            look_at_keys(self, false);
+            (void)look_at_keys(self, NULL);
         }
         give_up_log(self);
-        for (size_t i = 0, item = 1; i < self->lane_count; i++) {
-            struct lane *lane = &self->lanes[i];
-            if (!lane->ended) {
-                lane->ended =
-                    items[item++].revents != 0 && atomic_load(&lane->turn) == LANE_ENDED;
-            }
-        }
+        note_ended(self, items + first);
     }
     free(items);
     return PW_E_OK;
 }
 
 static enum pw_err
-open_lanes(struct daemon *self, struct pw_why *why)
+open_lanes(struct pw_daemon *self, struct pw_why *why)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         enum pw_err err = open_lane(self, &self->lanes[i], why);
@@ -777,7 +774,7 @@ open_lanes(struct daemon *self, struct pw_why *why)
  * channels that are open may have received: they drain, as at any other end.
  */
 static enum pw_err
-start_lanes(struct daemon *self, enum pw_err err, struct pw_why *why)
+start_lanes(struct pw_daemon *self, enum pw_err err, struct pw_why *why)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         struct pw_why later;
@@ -787,7 +784,7 @@ start_lanes(struct daemon *self, enum pw_err err, struct pw_why *why)
     atomic_store(&self->order, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL) {
-            atomic_store(&self->lanes[i].turn, LANE_GO);
+            atomic_store(&self->lanes[i].turn, PW_LANE_GO);
             zstr_send(self->lanes[i].thread, "go");
         }
     }
@@ -795,7 +792,7 @@ start_lanes(struct daemon *self, enum pw_err err, struct pw_why *why)
 }
 
 static enum pw_err
-how_it_ended(const struct daemon *self, struct pw_why *why)
+how_it_ended(const struct pw_daemon *self, struct pw_why *why)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].err != PW_E_OK) {
@@ -809,7 +806,7 @@ how_it_ended(const struct daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-work(struct daemon *self, struct pw_why *why)
+work(struct pw_daemon *self, struct pw_why *why)
 {
     enum pw_err err = start_lanes(self, open_lanes(self, why), why);
     if (err == PW_E_OK) {
@@ -833,7 +830,11 @@ work(struct daemon *self, struct pw_why *why)
 enum pw_err
 pw_daemon_run(const struct pw_settings *settings, struct pw_why *why)
 {
-    struct daemon self = {.settings = settings, .state = -1, .lock = -1, .signals = -1};
+    struct pw_daemon self = {.settings = settings,
+                             .state = -1,
+                             .lock = -1,
+                             .signals = -1,
+                             .started_at = pw_clock_steady()};
     enum pw_err err = open_daemon(&self, why);
     err = err == PW_E_OK ? work(&self, why) : err;
     close_daemon(&self);

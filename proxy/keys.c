@@ -23,6 +23,7 @@ struct pw_keys {
     const struct pw_settings *settings;
     struct pw_keyring *ring; /* NULL when `keys` is not set */
     struct pw_keyring_look look;
+    unsigned generation;   /* of the newest keys */
     uint64_t list_version; /* of the newest list that was in force */
     bool refused;          /* the last time; then: */
     struct pw_why why;
@@ -94,6 +95,7 @@ make_channel_keys(const struct pw_keys *keys, const struct pw_channel *channel,
         (void)pw_fail(why, PW_E_NOMEM, "out of memory");
         return NULL;
     }
+    set->generation = keys->generation + 1;
     set->ring = ring == NULL ? NULL : pw_keyring_share(ring);
     if (fill_channel_keys(keys, channel, set, why) != PW_E_OK) {
         return NULL;
@@ -151,6 +153,7 @@ put_in_force(struct pw_keys *keys, struct pw_keyring **ring, struct pw_channel_k
         free_channel_keys(&never_taken);
     }
     free(sets);
+    keys->generation++;
     pw_keyring_free(&keys->ring);
     keys->ring = *ring;
     keys->list_version = *ring == NULL ? 0 : pw_keyring_list_version(*ring);
@@ -170,6 +173,7 @@ pw_keys_take(struct pw_keys_box *box)
     }
     free_channel_keys(&box->now);
     box->now = next;
+    atomic_store(&box->generation, next->generation);
     return next;
 }
 
@@ -341,4 +345,16 @@ const struct pw_key *
 pw_keys_signer(const struct pw_keys *keys, size_t channel)
 {
     return keys->places[channel].signer;
+}
+
+unsigned
+pw_keys_generation(const struct pw_keys *keys)
+{
+    return keys->generation;
+}
+
+const char *
+pw_keys_refusal(const struct pw_keys *keys)
+{
+    return keys->refused ? keys->why.text : NULL;
 }

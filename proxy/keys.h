@@ -20,12 +20,14 @@ struct pw_channel_keys {
     struct pw_verifier *verifier; /* NULL when verify is off */
     struct pw_signer *signer;     /* NULL when nothing is signed */
     struct pw_foreign *foreign;   /* instead of both, in another program's layout */
+    unsigned generation;          /* 1 for the keys of the start, then one more each */
 };
 
 /* Where the next keys of a channel wait for its thread. */
 struct pw_keys_box {
     _Atomic(struct pw_channel_keys *) next; /* NULL, or to be taken; either thread's */
     struct pw_channel_keys *now;            /* the channel's thread's, once it runs */
+    atomic_uint generation;                 /* that of `now`, for every thread */
 };
 
 /*
@@ -65,6 +67,13 @@ enum pw_keys_news pw_keys_look(struct pw_keys *keys, bool force, struct pw_why *
 
 /* Members for the audit line: how many keys there are, which list, and who signs. */
 void pw_keys_describe(const struct pw_keys *keys, struct pw_json *json);
+
+/* The generation of the newest keys; a channel has taken them when its box says the same.
+ */
+unsigned pw_keys_generation(const struct pw_keys *keys);
+
+/* Why the folder was refused when it was last looked at; NULL when it is in order. */
+const char *pw_keys_refusal(const struct pw_keys *keys);
 
 /* The key that signs for a channel; NULL when nothing is signed. */
 const struct pw_key *pw_keys_signer(const struct pw_keys *keys, size_t channel);

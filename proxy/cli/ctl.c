@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ctl status, ctl reload: one question to a running wall, and its answer in words.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/settings/settings.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/json_line.h"
+#include "proxy/control.h"
+
+enum { REFUSED = 1, PATIENCE_S = 30 };
+
+struct question {
+    const char *config;
+    const char *socket;
+    const char *channel;
+    bool json;
+};
+
+static int
+read_question(int argc, char **argv, bool takes_channel, struct question *question)
+{
+    struct pw_args args = pw_args_over(argc, argv);
+    while (pw_args_next(&args)) {
+        if (pw_args_flag(&args, "--json")) {
+            question->json = true;
+        } else if (pw_args_value(&args, "--socket", &question->socket) ||
+                   pw_args_value(&args, "--config", &question->config) ||
+                   pw_args_value(&args, "-c", &question->config)) {
+            continue;
+        } else if (pw_args_unknown(&args)) {
+            return EX_USAGE;
+        } else if (!takes_channel || question->channel != NULL) {
+            return pw_command_misused("\"%s\" is too much; leave it out", args.current);
+        } else {
+            question->channel = args.current;
+        }
+    }
+    if (question->socket != NULL && question->config != NULL) {
+        return pw_command_misused("--socket or --config, not both");
+    }
+    return EX_OK;
+}
+
+/* Nobody answers there: to a script that is one thing, whatever the reason. */
+static enum pw_err
+connect_to(const char *path, int *fd, struct pw_why *why)
+{
+    struct timeval patience = {.tv_sec = PATIENCE_S};
+    enum pw_err err;
+    *fd = pw_control_connect(path, &err, why);
+    if (*fd < 0) {
+        return err == PW_E_NO_INPUT ? PW_E_BUSY : err;
+    }
+    return setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0
+               ? PW_E_OK
+               : pw_fail(why, PW_E_OS, "%s: %s", path, strerror(errno));
+}
+
+static enum pw_err
+connect_to_wall(const struct question *question, int *fd, struct pw_why *why)
+{
+    if (question->socket != NULL) {
+        return connect_to(question->socket, fd, why);
+    }
+    PW_CLEANUP(pw_settings_free)
+    struct pw_settings *settings =
+        pw_settings_load(pw_command_config(question->config), why);
+    if (settings == NULL) {
+        return PW_E_CONFIG;
+    }
+    if (strcmp(settings->control, "-") == 0) {
+        return pw_fail(why, PW_E_CONFIG,
+                       "%s: control is off there; set it to a path, and start the wall "
+                       "again",
+                       settings->file);
+    }
+    return connect_to(settings->control, fd, why);
+}
+
+/* One line; what is behind its LF is not ours. */
+static enum pw_err
+receive_line(int fd, struct pw_buf *line, struct pw_why *why)
+{
+    for (;;) {
+        if (pw_buf_reserve(line, 4096) != PW_E_OK) {
+            return pw_fail(why, PW_E_FORMAT, "the answer does not end; is that a wall?");
+        }
+        ssize_t got = recv(fd, line->bytes + line->len, 4096, 0);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            return pw_fail(why, PW_E_BUSY, "no answer in %d s; the wall hangs",
+                           (int)PATIENCE_S);
+        }
+        if (got <= 0) {
+            return pw_fail(why, PW_E_BUSY,
+                           "the wall ended the connection without an answer; try again");
+        }
+        const uint8_t *end = memchr(line->bytes + line->len, '\n', (size_t)got);
+        line->len = end != NULL ? (size_t)(end - line->bytes) : line->len + (size_t)got;
+        if (end != NULL) {
+            return PW_E_OK;
+        }
+    }
+}
+
+/* Send the request, and read the object that answers it. */
+static enum pw_err
+converse(int fd, const char *command, const char *argument, struct pw_buf *line,
+         json_t **answer, struct pw_why *why)
+{
+    char request[PW_CONTROL_REQUEST_MAX];
+    int len = snprintf(request, sizeof request, "%s%s%s\n", command,
+                       argument == NULL ? "" : " ", argument == NULL ? "" : argument);
+    if (len >= (int)sizeof request) {
+        return pw_fail(why, PW_E_USAGE, "the name is too long for a channel");
+    }
+    ssize_t sent = send(fd, request, (size_t)len, MSG_NOSIGNAL);
+    /* A wall that turns us away may have closed by now, and have said why before. */
+    if (sent < 0 && errno != EPIPE && errno != ECONNRESET) {
+        return pw_fail(why, PW_E_IO, "the wall cannot be asked: %s", strerror(errno));
+    }
+    enum pw_err err = receive_line(fd, line, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    if (!pw_json_line_plain(pw_buf_span(line)) ||
+        pw_json_line_read(pw_buf_span(line), answer) != PW_E_OK ||
+        !json_is_boolean(json_object_get(*answer, "ok"))) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "the answer is none of a wall's; is that its "
+                       "control socket?");
+    }
+    return PW_E_OK;
+}
+
+static void
+print_member(const json_t *object, const char *key)
+{
+    pw_print_text(stdout, pw_json_text(object, key));
+}
+
+static void
+print_channel(const json_t *channel)
+{
+    fputs("channel ", stdout);
+    print_member(channel, "chan");
+    printf(": %lld received, %lld forwarded, %lld quarantined, %lld dropped",
+           pw_json_number(channel, "received"), pw_json_number(channel, "forwarded"),
+           pw_json_number(channel, "quarantined"), pw_json_number(channel, "dropped"));
+    if (json_object_get(channel, "signs_with") != NULL) {
+        fputs("; signs with ", stdout);
+        print_member(channel, "signs_with");
+    }
+    printf("; keys of generation %lld\n", pw_json_number(channel, "generation"));
+}
+
+static void
+print_uptime(long long seconds)
+{
+    printf("up %lld d %02lld:%02lld:%02lld", seconds / 86400, seconds / 3600 % 24,
+           seconds / 60 % 60, seconds % 60);
+}
+
+static void
+print_status(const json_t *answer)
+{
+    size_t index;
+    const json_t *channel;
+    const json_t *keys = json_object_get(answer, "keys");
+    const json_t *audit = json_object_get(answer, "audit");
+    fputs("picklewall ", stdout);
+    print_member(answer, "version");
+    printf(", pid %lld, ", pw_json_number(answer, "pid"));
+    print_uptime(pw_json_number(answer, "uptime_s"));
+    puts(json_is_true(json_object_get(answer, "stopping")) ? ", stopping" : "");
+    json_array_foreach(json_object_get(answer, "channels"), index, channel)
+    {
+        print_channel(channel);
+    }
+    printf("keys: %lld, generation %lld, list of revoked keys %lld\n",
+           pw_json_number(keys, "keys"), pw_json_number(keys, "generation"),
+           pw_json_number(keys, "revoked_version"));
+    if (json_object_get(keys, "error") != NULL) {
+        fputs("keys: the folder is refused: ", stdout);
+        print_member(keys, "error");
+        putchar('\n');
+    }
+    fputs("audit log: ", stdout);
+    print_member(audit, "file");
+    printf(": %lld lines, %lld lost%s\n", pw_json_number(audit, "written"),
+           pw_json_number(audit, "lost"),
+           json_is_true(json_object_get(audit, "ready")) ? ""
+                                                         : "; it takes no more at the "
+                                                           "moment, nothing is received");
+}
+
+static void
+print_reload(const json_t *answer)
+{
+    size_t index;
+    const json_t *entry;
+    if (pw_json_number(answer, "keys") == 0) {
+        puts("the audit log was opened again; this wall has no keys");
+        return;
+    }
+    printf("the keys are in force: %lld, generation %lld; the audit log was opened again\n",
+           pw_json_number(answer, "keys"), pw_json_number(answer, "generation"));
+    json_array_foreach(json_object_get(answer, "signs"), index, entry)
+    {
+        fputs("channel ", stdout);
+        print_member(entry, "chan");
+        fputs(" signs with ", stdout);
+        print_member(entry, "key");
+        putchar('\n');
+    }
+    json_array_foreach(json_object_get(answer, "waiting"), index, entry)
+    {
+        fputs("channel ", stdout);
+        const char *name = json_string_value(entry);
+        pw_print_text(stdout, pw_span_str(name != NULL ? name : ""));
+        puts(" is busy with a message, and takes them for its next");
+    }
+}
+
+static int
+tell(const json_t *answer, struct pw_span line, bool as_json,
+     void (*print)(const json_t *answer))
+{
+    bool done = json_is_true(json_object_get(answer, "ok"));
+    if (as_json) {
+        fwrite(line.ptr, 1, line.len, stdout);
+        putchar('\n');
+    } else if (done) {
+        print(answer);
+    } else {
+        fputs("picklewall: refused: ", stderr);
+        pw_print_text(stderr, pw_json_text(answer, "error"));
+        fputc('\n', stderr);
+    }
+    return done ? EX_OK : REFUSED;
+}
+
+static int
+ask(const struct question *question, const char *command,
+    void (*print)(const json_t *answer))
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_CONTROL_ANSWER_MAX + 4096};
+    PW_CLEANUP(pw_json_line_free) json_t *answer = NULL;
+    PW_CLEANUP(pw_file_close) int fd = -1;
+    struct pw_why why = {0};
+    enum pw_err err = connect_to_wall(question, &fd, &why);
+    err = err == PW_E_OK ? converse(fd, command, question->channel, &line, &answer, &why)
+                         : err;
+    return err == PW_E_OK ? tell(answer, pw_buf_span(&line), question->json, print)
+                          : pw_command_fail(err, &why);
+}
+
+int
+pw_cmd_ctl_status(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, true, &question);
+    return wrong == EX_OK ? ask(&question, "status", print_status) : wrong;
+}
+
+int
+pw_cmd_ctl_reload(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, false, &question);
+    return wrong == EX_OK ? ask(&question, "reload", print_reload) : wrong;
+}

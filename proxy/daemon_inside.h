@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the daemon share; nobody else includes it.
+ */
+#ifndef PW_PROXY_DAEMON_INSIDE_H
+#define PW_PROXY_DAEMON_INSIDE_H
+
+#include <stdatomic.h>
+
+#include <czmq.h>
+
+#include "common/audit/audit.h"
+#include "common/base/json.h"
+#include "common/quarantine/store.h"
+#include "proxy/control.h"
+#include "proxy/daemon.h"
+#include "proxy/keys.h"
+#include "proxy/pipeline.h"
+#include "proxy/port_zmq.h"
+#include "proxy/relay.h"
+
+/* One channel at work. */
+struct pw_lane {
+    const struct pw_channel *channel;
+    zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
+    struct pw_keys_box *keys;
+    struct pw_guard *guard;
+    struct pw_pipeline *pipe;
+    struct pw_port *port; /* the relay's once it runs */
+    struct pw_relay *relay;
+    char *inputs; /* the endpoints as they came to be */
+    char *outputs;
+    struct pw_port_zmq_fault fault; /* what opening found, in its own thread */
+    enum pw_err open_err;
+    struct pw_why open_why;
+    enum pw_err err; /* how the relay ended */
+    /*
+     * Who may touch this lane: main until the thread is made, the thread until
+     * PW_LANE_OPEN, main until PW_LANE_GO, the thread until PW_LANE_ENDED. Messages carry
+     * the turn; this says it to thread sanitizers, which cannot see into libzmq.
+     */
+    atomic_int turn;
+    bool ended; /* main has seen the last word */
+};
+
+enum pw_lane_turn { PW_LANE_MADE, PW_LANE_OPEN, PW_LANE_GO, PW_LANE_ENDED };
+
+/* Who asked for something. */
+struct pw_asker {
+    const char *via; /* "control" or "SIGHUP"; NULL: nobody, the folder had changed */
+    struct pw_control_peer peer;
+};
+
+struct pw_daemon {
+    const struct pw_settings *settings;
+    int state;   /* folder */
+    int lock;    /* file in it */
+    int signals; /* signalfd */
+    atomic_int order;
+    struct pw_control *control; /* NULL: none is wanted */
+    struct pw_keys *keys;
+    struct pw_audit *audit;
+    struct pw_store *store;
+    struct pw_lane *lanes;
+    size_t lane_count;
+    enum pw_keys_news keys_news; /* not yet in the audit log */
+    struct pw_why keys_why;      /* of the last refusal */
+    struct pw_asker keys_by;     /* who wanted that news */
+    uint64_t keys_at;            /* steady clock: look at the key folder then */
+    uint64_t started_at;         /* steady clock */
+    uint64_t abort_at;           /* steady clock; 0: not draining */
+};
+
+/*
+ * What SIGHUP and the order `reload` do: open the log again and take the keys over. Says
+ * what became of the keys, on stderr and in the audit log, with who asked.
+ */
+enum pw_keys_news pw_daemon_reload(struct pw_daemon *self, const struct pw_asker *by);
+
+/* The member "versions". */
+void pw_daemon_versions(struct pw_json *json);
+
+/* Open the control socket, unless none is wanted. An error names the setting. */
+PW_CHECK_RESULT enum pw_err pw_daemon_open_control(struct pw_daemon *self,
+                                                   struct pw_why *why);
+
+#endif
