@@ -93,7 +93,7 @@ save_new(const struct pw_key *key, const char *dir)
     char id[PW_KEY_ID_TEXT];
     pw_cli_key_id(key, id);
     printf("%s/%s.pwkey %s\n", dir, pw_key_name(key), id);
-    if (pw_key_suite(key) == PW_SUITE_ED25519) {
+    if (pw_suite_is_pair(pw_key_suite(key))) {
         fprintf(
             stderr,
             "picklewall: keep this file where messages are signed; for those who verify:\n"
@@ -308,7 +308,7 @@ pw_cmd_key_public(int argc, char **argv)
     if (key == NULL) {
         return pw_command_fail(PW_E_CONFIG, &why);
     }
-    if (pw_key_suite(key) != PW_SUITE_ED25519) {
+    if (!pw_suite_is_pair(pw_key_suite(key))) {
         (void)pw_fail(&why, PW_E_FORMAT,
                       "%s: a %s key has no public half, both ends need the secret; make an "
                       "ed25519 key to verify without one",
