@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "common/sign/python"))
 import picklewall_sign as client  # noqa: E402
 
 VECTORS = ROOT / "tests/data/vectors"
-SUITES = ("hmac-sha256", "ed25519", "blake2b")
+SUITES = ("hmac-sha256", "ed25519", "blake2b", "ed25519-batch")
 FILES = {suite: json.loads((VECTORS / f"{suite}.json").read_text()) for suite in SUITES}
 TAILS = json.loads((VECTORS / "tails.json").read_text())["tails"]
 
@@ -49,9 +49,9 @@ def test_the_files_are_what_the_script_writes(tmp_path):
 @pytest.mark.parametrize("suite, row", rows("keys"))
 def test_a_key_has_its_id(suite, row):
     key = key_of(suite, row["name"])
-    assert (key.id.hex(), key.suite, key.channel) == (row["key_id"], suite, row["channel"])
+    assert (key.id.hex(), key.suite, key.channel) == (row["key_id"], row["suite"], row["channel"])
     assert key.role == ("sign" if "secret" in row else "verify")
-    made = client.Key(suite, bytes.fromhex(row.get("secret") or row["public"]), public="secret" not in row,
+    made = client.Key(key.suite, bytes.fromhex(row.get("secret") or row["public"]), public="secret" not in row,
                       role=key.role)
     assert made.id == key.id
 
@@ -92,6 +92,49 @@ def test_plain_integers_accept_it_too(row):
     public = bytes.fromhex(FILES["ed25519"]["keys"][0]["public"])
     text = b"picklewall/ed25519/v1\0" + bytes.fromhex(row["digest"])
     assert ed25519_fits(public, text, bytes.fromhex(row["trailer"])[40:])
+
+
+@pytest.mark.parametrize("row", FILES["ed25519-batch"]["signed"], ids=lambda row: row["name"])
+def test_plain_integers_accept_a_batch_of_one(row):
+    key, trailer = key_of("ed25519-batch", row["key"]), bytes.fromhex(row["trailer"])
+    name, frames = row["channel"].encode(), frames_of(row)
+    message = (b"\0picklewall/frame-signature/v1\0" + trailer[:40] + struct.pack(">H", len(name)) + name
+               + bytes([row["direction"]]) + b"".join(struct.pack(">Q", len(frame)) for frame in frames)
+               + b"".join(frames))
+    root = hashlib.blake2b(message, digest_size=32).digest()
+    assert ed25519_fits(key._public, b"picklewall/ed25519-batch/v1\0\0" + root, trailer[40:104])
+
+
+def messages_of(row):
+    return [[bytes.fromhex(frame) for frame in frames] for frames in row["messages"]]
+
+
+@pytest.mark.parametrize("row", FILES["ed25519-batch"]["batches"], ids=lambda row: row["name"])
+def test_a_batch_is_made(row, monkeypatch):
+    signer = client.Signer(key_of("ed25519-batch", row["key"]), row["channel"], row["direction"], int(row["epoch"]),
+                           int(row["seq"]))
+    ticks = iter(range(int(row["time"]), int(row["time"]) + len(row["messages"])))
+    heads = signer._heads
+    monkeypatch.setattr(signer, "_heads", lambda batch, _: [heads([views], next(ticks))[0] for views in batch])
+    trailers = signer.sign_batch(messages_of(row))
+    for member in row["members"]:
+        assert trailers[member["index"]].hex() == member["trailer"]
+
+
+@pytest.mark.parametrize("row", FILES["ed25519-batch"]["batches"], ids=lambda row: row["name"])
+def test_members_of_a_batch_are_accepted(row, monkeypatch):
+    """In any order, each twice, with the signature verified once for all of them."""
+    messages = messages_of(row)
+    verified = []
+    original = client._nacl.crypto_sign_open
+    monkeypatch.setattr(client._nacl, "crypto_sign_open",
+                        lambda *words: verified.append(words) or original(*words))
+    verifier = client.Verifier([key_of("ed25519-batch", row["key"])], row["channel"], row["direction"], max_age=None,
+                               max_future=None, replay=False)
+    for member in [*reversed(row["members"]), *row["members"]]:
+        found = verifier.check(messages[member["index"]], bytes.fromhex(member["trailer"]))
+        assert found.seq == int(row["seq"]) + member["index"]
+    assert len(verified) == (1 if len(messages) > 1 else 2)
 
 
 @pytest.mark.parametrize("suite, row", rows("refused"))

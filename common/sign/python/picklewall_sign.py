@@ -10,6 +10,7 @@ specified in common/sign/README.md of picklewall; README.md beside this file sho
 """
 
 import calendar
+import collections
 import datetime
 import hashlib
 import hmac
@@ -30,7 +31,7 @@ except ImportError:
     _nacl = None
 
 __all__ = [
-    "FORWARD", "BACK", "SUITES", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "trailer_at_end",
+    "FORWARD", "BACK", "SUITES", "BATCH_MAX", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "trailer_at_end",
     "SignatureError", "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "RevokedKey", "RetiredKey",
     "KeyNotYetValid", "ExpiredKey", "WrongSuite", "WrongChannel", "BadSignature", "TooOld", "FromTheFuture", "Replayed",
     "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
@@ -42,12 +43,17 @@ Frame = Union[bytes, bytearray, memoryview]  # or whatever else shows its bytes,
 FORWARD = 0  # toward the consumer
 BACK = 1  # from the consumer back
 
-SUITES = {"hmac-sha256": 1, "ed25519": 2, "blake2b": 3}  # the names of key files, the numbers of the wire
+# The names of key files, the numbers of the wire.
+SUITES = {"hmac-sha256": 1, "ed25519": 2, "blake2b": 3, "ed25519-batch": 4}
+BATCH_MAX = 256  # messages under one signature of ed25519-batch
 
 _MAGIC = b"PWS1"
 _HEAD = struct.Struct(">4sBBH8sQQQ")
+_PAIRS = ("ed25519", "ed25519-batch")  # suites with a half that only verifies
+_BATCH = SUITES["ed25519-batch"]
 _TAG_BYTES = {1: 32, 2: 64, 3: 32}
 _SHORT, _LONG = 72, 104
+_ROOTS_MAX = 64
 _FRAMES_MAX = 1024
 _CHANNEL_MAX = 255
 _KEY_FILE_MAX = 4096
@@ -214,7 +220,7 @@ def _compile_pattern(pattern: str) -> "Optional[re.Pattern]":
 
 
 class Key:
-    """One key: a shared secret, an Ed25519 pair, or the public half of one.
+    """One key: a shared secret, a pair for Ed25519, or the public half of one.
 
     `suite` is a name of SUITES, `name` what configurations call the key (`id:` in its file), `id` the
     8 bytes that a trailer names it by, `channel` the pattern of the channels it is for (empty: any),
@@ -230,7 +236,7 @@ class Key:
                  public: bool = False) -> None:
         """`material` is 32 bytes: the secret, or for Ed25519 the seed, or with `public` the public key."""
         if suite not in SUITES:
-            raise ValueError("no such suite; use ed25519, hmac-sha256 or blake2b")
+            raise ValueError("no such suite; use ed25519, ed25519-batch, hmac-sha256 or blake2b")
         if not re.match(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z", name):
             raise ValueError("a key's name is 1 to 64 of A-Z a-z 0-9 . _ - and begins with no dot")
         if not re.match(r"[ -~]{0,255}\Z", channel):
@@ -239,11 +245,11 @@ class Key:
             raise ValueError("role: write sign or verify")
         if len(material) != 32 or not any(material):
             raise ValueError("a key is 32 bytes, not all of them zero; make one with picklewall key new")
-        if public and (suite != "ed25519" or role == "sign"):
-            raise ValueError('a public key is for "suite: ed25519" with "role: verify"')
-        if suite == "ed25519" and role == "verify" and not public:
-            raise ValueError("a verifying ed25519 key holds no secret; export its public half with picklewall "
-                             "key public")
+        if public and (suite not in _PAIRS or role == "sign"):
+            raise ValueError('a public key is for "suite: ed25519" or "ed25519-batch" with "role: verify"')
+        if suite in _PAIRS and role == "verify" and not public:
+            raise ValueError("a verifying {} key holds no secret; export its public half with picklewall "
+                             "key public".format(suite))
         try:
             self._pattern = _compile_pattern(channel)
         except ValueError:
@@ -251,7 +257,7 @@ class Key:
         self.suite, self.name, self.role, self.channel = suite, name, role, channel
         self._number = SUITES[suite]
         self._secret = None if public else bytes(material)
-        self._public = self._find_public(bytes(material), public) if suite == "ed25519" else None
+        self._public = self._find_public(bytes(material), public) if suite in _PAIRS else None
         text = b"picklewall/keyid/v1\0" + bytes([self._number])
         self.id = (_blake2b(text, self._secret or b"") if self._public is None else _blake2b(text + self._public))[:8]
 
@@ -417,7 +423,7 @@ def _parse(text: bytes) -> Key:
     if lines["picklewall-key"][1] != "1":
         raise _complaint(lines, "picklewall-key", "this module reads version 1 and no other")
     if lines["suite"][1] not in SUITES:
-        raise _complaint(lines, "suite", "no such suite; write ed25519, hmac-sha256 or blake2b")
+        raise _complaint(lines, "suite", "no such suite; write ed25519, ed25519-batch, hmac-sha256 or blake2b")
     kind = "secret" if "secret" in lines else "public"
     material = _read_material(lines, kind)
     channel = lines.get("channel", (0, ""))[1]
@@ -471,6 +477,9 @@ def _channel_bytes(channel: str) -> bytes:
     return struct.pack(">H", len(name)) + name
 
 
+_Claim = Tuple[bytes, bytes, bytes]  # key id, tag or signature, what it is over
+
+
 class _ChannelKey:
     """A key made ready for one channel and direction: a message starts from a copied hash state."""
 
@@ -481,8 +490,9 @@ class _ChannelKey:
         self.key = key
         self._scope = name + way
         context = b"picklewall/frame-signature/v1\0"
-        if key.suite == "ed25519":
-            self._start = hashlib.blake2b(context, digest_size=64)  # type: Any
+        if key.suite in _PAIRS:
+            is_batch = key.suite == "ed25519-batch"
+            self._start = hashlib.blake2b(b"\0" * is_batch + context, digest_size=32 if is_batch else 64)  # type: Any
             return
         derived = _blake2b(b"picklewall/kdf/v1\0" + bytes([key._number]) + way + name, key._secret or b"")
         if key.suite == "blake2b":
@@ -490,7 +500,8 @@ class _ChannelKey:
         else:
             self._start = hmac.new(derived, context, hashlib.sha256)
 
-    def _digest(self, head: bytes, frames: Sequence[memoryview]) -> bytes:
+    def digest(self, head: bytes, frames: Sequence[memoryview]) -> bytes:
+        """The tag of a symmetric key; for Ed25519 the digest of a message, in a batch its leaf."""
         state = self._start.copy()
         lengths = struct.pack(">{}Q".format(len(frames)), *[frame.nbytes for frame in frames])
         state.update(head + self._scope + lengths)
@@ -499,38 +510,120 @@ class _ChannelKey:
         return state.digest()
 
     def sign(self, head: bytes, frames: Sequence[memoryview]) -> bytes:
-        digest = self._digest(head, frames)
+        """The tag of a message that is alone."""
+        digest = self.digest(head, frames)
         if self.key._public is None:
             return digest
-        return _nacl.crypto_sign(b"picklewall/ed25519/v1\0" + digest, self.key._secret)[:64]
+        if self.key.suite == "ed25519-batch":
+            return self.sign_batch([digest])[0]
+        return self._ed25519(b"picklewall/ed25519/v1\0" + digest)
 
-    def fits(self, head: bytes, frames: Sequence[memoryview], tag: bytes) -> bool:
-        digest = self._digest(head, frames)
+    def sign_batch(self, leaves: List[bytes]) -> List[bytes]:
+        """The tags of the messages that have these leaves."""
+        tree = _tree(leaves)
+        signature = self._ed25519(_batch_text(len(leaves), tree[-1][0]))
+        return [signature + b"".join(_path(tree, index)) + bytes([index, len(leaves) - 1])
+                for index in range(len(leaves))]
+
+    def _ed25519(self, text: bytes) -> bytes:
+        return _nacl.crypto_sign(text, self.key._secret)[:64]
+
+    def claim(self, head: bytes, frames: Sequence[memoryview], tag: bytes) -> _Claim:
+        """What the tag, which has its length, says of this message."""
+        digest = self.digest(head, frames)
         if self.key._public is None:
-            return hmac.compare_digest(digest, tag)  # in constant time
+            return self.key.id, tag, digest
+        if self.key.suite == "ed25519":
+            return self.key.id, tag, b"picklewall/ed25519/v1\0" + digest
+        return self.key.id, tag[:64], _batch_text(tag[-1] + 1, _climb(digest, tag))
+
+    def holds(self, claim: _Claim) -> bool:
+        _, tag, text = claim
+        if self.key._public is None:
+            return hmac.compare_digest(text, tag)  # in constant time
         try:
-            _nacl.crypto_sign_open(tag + b"picklewall/ed25519/v1\0" + digest, self.key._public)
+            _nacl.crypto_sign_open(tag + text, self.key._public)
         except _nacl_exceptions.BadSignatureError:
             return False
         return True
 
 
-def trailer_at_end(frame: Frame) -> int:
-    """How many bytes at the end of a frame are a trailer: 72, 104, or 0 when there is none.
+def _node(left: bytes, right: bytes) -> bytes:
+    return _blake2b(b"\1" + left + right)
 
-    Both places can hold the magic. The far one may be payload, which a stranger may have written; the
-    near one lies in the time of a true long trailer and would mean the year 2153. So of two that fit
-    the near one is believed. A magic before an unknown suite is a trailer too, a malformed one.
+
+def _tree(leaves: List[bytes]) -> List[List[bytes]]:
+    """Level by level, the root last. The last one of a level that has no neighbour goes up as it is."""
+    tree = [leaves]
+    while len(tree[-1]) > 1:
+        below = tree[-1]
+        tree.append([_node(*below[i:i + 2]) if i + 1 < len(below) else below[i] for i in range(0, len(below), 2)])
+    return tree
+
+
+def _path(tree: List[List[bytes]], index: int) -> List[bytes]:
+    """The neighbours on the way from a leaf to the root."""
+    path = []
+    for level in tree[:-1]:
+        if index ^ 1 < len(level):
+            path.append(level[index ^ 1])
+        index //= 2
+    return path
+
+
+def _way(index: int, size: int) -> List[int]:
+    """For each neighbour on the way up whether it stands left, 1, or right, 0."""
+    way = []
+    while size > 1:
+        if index ^ 1 < size:
+            way.append(index & 1)
+        index, size = index // 2, (size + 1) // 2
+    return way
+
+
+def _climb(leaf: bytes, tag: bytes) -> bytes:
+    """The root, as the path of this tag has it."""
+    node = leaf
+    for number, is_left in enumerate(_way(tag[-2], tag[-1] + 1)):
+        beside = tag[64 + 32 * number:][:32]
+        node = _node(beside, node) if is_left else _node(node, beside)
+    return node
+
+
+def _batch_text(size: int, root: bytes) -> bytes:
+    return b"picklewall/ed25519-batch/v1\0" + bytes([size - 1]) + root
+
+
+def _tag_bytes(suite: int, place: bytes) -> Optional[int]:
+    """How long a tag of this suite is whose last two bytes are `place`; None when there is none."""
+    if suite != _BATCH:
+        return _TAG_BYTES.get(suite)
+    index, size = place[0], place[1] + 1
+    return 66 + 32 * len(_way(index, size)) if index < size else None
+
+
+def _head_fits(head: bytes, size: int, place: bytes) -> bool:
+    magic, suite, flags, count = struct.unpack(">4sBBH", head[:8])
+    tag = _tag_bytes(suite, place)
+    return magic == _MAGIC and tag == size - _HEAD.size and flags == 0 and 1 <= count <= _FRAMES_MAX
+
+
+def trailer_at_end(frame: Frame) -> int:
+    """How many bytes at the end of a frame are a trailer: 72, 104, 106 to 362 for ed25519-batch, or 0 for none.
+
+    Several places can hold the magic. A far one may be payload, which a stranger may have written; a near
+    one lies in a true longer trailer, where nobody can choose what stands. So the nearest that fits is
+    believed. A magic before an unknown suite, or a flag, is a trailer too, a malformed one.
     """
     view = memoryview(frame).cast("B")
-    magic, fits = {}, {}
-    for size in (_SHORT, _LONG):
-        start = bytes(view[-size:][:5]) if len(view) >= size else b""
-        magic[size] = start[:4] == _MAGIC
-        fits[size] = magic[size] and _TAG_BYTES.get(start[4]) == size - _HEAD.size
-    if fits[_SHORT] or (magic[_SHORT] and not fits[_LONG]):
-        return _SHORT
-    return _LONG if magic[_LONG] else 0
+    place = bytes(view[-2:])
+    batch = _tag_bytes(_BATCH, place) if len(place) == 2 else None
+    sizes = [_SHORT, _LONG] + ([_HEAD.size + batch] if batch is not None else [])
+    heads = [(size, bytes(view[-size:][:8])) for size in sizes if size <= len(view)]
+    heads = [(size, head) for size, head in heads
+             if head[:4] == _MAGIC and (size in (_SHORT, _LONG) or head[4] == _BATCH)]
+    fitting = [size for size, head in heads if _head_fits(head, size, place)]
+    return min(fitting or [size for size, _ in heads] or [0])
 
 
 class Signer:
@@ -561,16 +654,35 @@ class Signer:
     def sign(self, frames: Iterable[Frame], time_ns: Optional[int] = None) -> bytes:
         """The trailer of these frames as the next message; 1 to 1024 of them."""
         views = _views(frames)
-        if not 1 <= len(views) <= _FRAMES_MAX:
+        (head,) = self._heads([views], time_ns)
+        return head + self._ready.sign(head, views)
+
+    def sign_batch(self, messages: Iterable[Iterable[Frame]], time_ns: Optional[int] = None) -> List[bytes]:
+        """The trailer of each of these messages, which are the next ones, signed at one time.
+
+        With a key of ed25519-batch they share a signature and are BATCH_MAX at most. Any other key signs each.
+        """
+        batch = [_views(frames) for frames in messages]
+        if self.key._number == _BATCH and len(batch) > BATCH_MAX:
+            raise ValueError("a batch has at most {} messages; sign the others after them".format(BATCH_MAX))
+        heads = self._heads(batch, time_ns)
+        if self.key._number != _BATCH or not batch:
+            return [head + self._ready.sign(head, views) for head, views in zip(heads, batch)]
+        tags = self._ready.sign_batch([self._ready.digest(head, views) for head, views in zip(heads, batch)])
+        return [head + tag for head, tag in zip(heads, tags)]
+
+    def _heads(self, batch: Sequence[Sequence[memoryview]], time_ns: Optional[int]) -> List[bytes]:
+        """The heads of the next messages; nothing is counted when one of them cannot be signed."""
+        if not all(1 <= len(views) <= _FRAMES_MAX for views in batch):
             raise ValueError("a signed message has 1 to {} frames".format(_FRAMES_MAX))
         if os.getpid() != self._process:
             raise RuntimeError("this Signer was made before a fork; its numbers would be used twice, make a new one")
         now = _now_ns() if time_ns is None else time_ns
         self.key.check_usable(now, to_sign=True)
         with self._lock:
-            seq, self._seq = self._seq, self._seq + 1
-        head = _HEAD.pack(_MAGIC, self.key._number, 0, len(views), self.key.id, self.epoch, seq, now)
-        return head + self._ready.sign(head, views)
+            seq, self._seq = self._seq, self._seq + len(batch)
+        return [_HEAD.pack(_MAGIC, self.key._number, 0, len(views), self.key.id, self.epoch, seq + i, now)
+                for i, views in enumerate(batch)]
 
     def sign_tail(self, frames: Sequence[Frame], carrier: int = -1) -> List[Frame]:
         """The frames with the trailer behind frame `carrier`, as `envelope = "tail"` has it.
@@ -642,6 +754,7 @@ class Verifier:
         self._future = None if max_future is None else int(max_future * 10**9)
         self._memory = _Memory() if replay else None
         self._lock = threading.Lock()
+        self._roots = collections.OrderedDict()  # type: collections.OrderedDict[_Claim, None]
         self._ready = {}  # type: Dict[bytes, _ChannelKey]
         names = set()  # type: Set[str]
         for key in keys:
@@ -655,11 +768,11 @@ class Verifier:
         views, signature, now = _views(frames), bytes(trailer), _now_ns()
         if not 1 <= len(views) <= _FRAMES_MAX:
             raise BadFrames
-        if len(signature) not in (_SHORT, _LONG):
+        if len(signature) < _SHORT:
             raise BadFormat
         head, tag = signature[:_HEAD.size], signature[_HEAD.size:]
         magic, suite, flags, count, key_id, epoch, seq, time_ns = _HEAD.unpack(head)
-        if magic != _MAGIC or flags != 0 or _TAG_BYTES.get(suite) != len(tag):
+        if magic != _MAGIC or flags != 0 or _tag_bytes(suite, tag[-2:]) != len(tag):
             raise BadFormat
         if count != len(views):
             raise BadFrames
@@ -671,17 +784,33 @@ class Verifier:
             raise WrongSuite
         if not ready.key.takes(self.channel):
             raise WrongChannel
-        if not ready.fits(head, views, tag):
+        claim = ready.claim(head, views, tag)
+        if not self._has_root(claim) and not ready.holds(claim):
             raise self._why_not(ready.key, head, views, tag)
         self._admit(now, key_id, epoch, seq, time_ns)
+        if suite == _BATCH and tag[-1] > 0:
+            self._remember_root(claim)
         return Verified([bytes(view) for view in views], ready.key, epoch, seq, time_ns)
 
     def _why_not(self, key: Key, head: bytes, views: Sequence[memoryview], tag: bytes) -> SignatureError:
         """A true signature on the wrong channel is a wiring mistake or a replay, not a forgery."""
         for sibling in self._siblings:
-            if _ChannelKey(key, sibling, self._direction).fits(head, views, tag):
+            other = _ChannelKey(key, sibling, self._direction)
+            if other.holds(other.claim(head, views, tag)):
                 return WrongChannel()
         return BadSignature()
+
+    def _has_root(self, claim: _Claim) -> bool:
+        with self._lock:
+            return claim in self._roots
+
+    def _remember_root(self, claim: _Claim) -> None:
+        """The messages of its batch that are still to come need no verification of their signature."""
+        with self._lock:
+            self._roots[claim] = None
+            self._roots.move_to_end(claim)
+            if len(self._roots) > _ROOTS_MAX:
+                self._roots.popitem(last=False)
 
     def _admit(self, now: int, key_id: bytes, epoch: int, seq: int, time_ns: int) -> None:
         """What comes behind the tag; nothing is remembered of a message that is refused."""
