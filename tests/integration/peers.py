@@ -4,11 +4,14 @@
     peers.py produce ADDRESS FIRST COUNT BYTES     numbered pickles, then ends when all are sent
     peers.py consume ADDRESS FILE EVERY PAUSE      numbers to FILE, 4 bytes each; a pause of
                                                    PAUSE seconds behind EVERY messages (0: never)
+    peers.py stream ADDRESS RATE                   numbered pickles, RATE a second until stdin ends;
+                                                   then prints how many, and ends when all are sent
 """
 
 import os
 import pathlib
 import pickle
+import select
 import struct
 import subprocess
 import sys
@@ -41,8 +44,28 @@ def consume(address, path, every, pause):
             time.sleep(float(pause))
 
 
-def spawn(*words):
-    return subprocess.Popen(["/usr/bin/python3", __file__, *map(str, words)])
+# A pickle of 100 bytes, all alike but for the four of the number.
+FIRST = 1 << 24
+HEAD, TAIL = pickle.dumps((FIRST, "x" * 76), 4).split(struct.pack("<I", FIRST))
+
+
+def stream(address, rate):
+    context = zmq.Context()
+    push = context.socket(zmq.PUSH)
+    push.linger = -1
+    push.connect(address)
+    rate, sent, start = int(rate), 0, time.monotonic()
+    while not select.select([sys.stdin], [], [], 0.002)[0]:
+        due = int((time.monotonic() - start) * rate)
+        for sent in range(sent + 1, min(due, sent + rate // 50) + 1):
+            push.send(HEAD + struct.pack("<I", FIRST + sent - 1) + TAIL)
+    print(sent, flush=True)
+    push.close()
+    context.term()
+
+
+def spawn(*words, **how):
+    return subprocess.Popen(["/usr/bin/python3", __file__, *map(str, words)], **how)
 
 
 def numbers(path):
@@ -60,4 +83,4 @@ def wait_for(condition, what, seconds=30):
 
 
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "stream": stream}[sys.argv[1]](*sys.argv[2:])
