@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that sign in their own way, unmodified, with the wall on either side of them."""
+"""Programs that sign in their own way, unmodified, over PUSH and PULL, with the wall on either side of them.
+
+For each: the wall verifies what the sender signed and hands it to a receiver that knows of no tags, it signs for
+the receiver what a plain sender sent, and it stands between both. The bytes are those that the programs are known
+to send; tests/unit/sign/test_foreign.c has the same in C.
+"""
 
 import hashlib
 import hmac
@@ -38,7 +43,7 @@ def sha256(key, data):
 
 
 class TrtQueue:
-    """What both ends of its queues do: the tag is the last 32 bytes of the one frame."""
+    """Both ends of its queues: the tag is the last 32 bytes of the one frame, and behind it nothing is checked."""
 
     def __init__(self, socket, key=KEY):
         self.socket, self.key = socket, key
@@ -151,7 +156,28 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=LAYOUTS)
+NAMES = {"suffix": "TensorRT-LLM", "detached": "pyzmq's documentation", "prefix": "tag in front", "jupyter": "Jupyter"}
+
+# {"id": 7, "prompt": "hello", "tokens": [1, 2, 3]} at protocol 4, and at protocol 5 by one build of zlib.
+P4 = bytes.fromhex("80049530000000000000007d94288c026964944b078c0670726f6d7074948c0568656c6c6f948c06746f6b656e73945d94"
+                   "284b014b024b0365752e")
+Z = bytes.fromhex("789c6b609d6ac00001b553347a983253a678b3f7b01514e5e716944ce961cd48cdc9c99fd2c356929f9d9a573c25768a8637"
+                  "a3379337736aa91e0006f91288")
+P4_TAG = bytes.fromhex("c75ca2445b3bb2e6585e6c6cd18dd876b2821be009d46096e634b78f1a071818")
+Z_TAG = bytes.fromhex("1710077676e74fdec2562f8c28cd6281847c5b0f044c981e08b336cdbf0d7574")
+PARTS = [b'{"msg_id":"m1","msg_type":"apply_request"}', b"{}", b"{}", b"{}"]
+
+# By layout: what is sent without a key, and with KEY.
+KNOWN = {
+    "suffix": ([P4], [P4 + P4_TAG]),
+    "detached": ([Z], [Z_TAG, Z]),
+    "prefix": ([P4], [P4_TAG + P4]),
+    "jupyter": ([DELIMITER, b"", *PARTS, P4],
+                [DELIMITER, b"f2bc85497e5d72a0d4fa09c3166004e9f8ea02f594f53d6ae2a8cd144f0deadd", *PARTS, P4]),
+}
+
+
+@pytest.fixture(params=LAYOUTS, ids=NAMES.get)
 def layout(request):
     return request.param
 
@@ -192,6 +218,27 @@ def passes(sender, receiver):
 def reasons(wall, count):
     wall.wait_for(lambda: len(wall.frames("quarantine")) >= count, "refusals")
     return [line["reason"] for line in wall.frames("quarantine")]
+
+
+def test_the_known_bytes_are_what_the_programs_here_sign():
+    assert sha256(KEY, P4) == P4_TAG and sha256(KEY, Z) == Z_TAG
+    assert hashlib.sha256(P4 + P4_TAG).hexdigest() == "1cff455cdfbb8cab9cc7b8bf43ab3293f7c1f43a6da85d27444ec0a54050fce5"
+    assert sha256(b"k" * 100, P4).hex() == "86529ed0a00271b2d9396ebcb6474fb95300bdd61e711c541362908c4c6683ba"
+    assert JupyterQueue(None).sign(PARTS) == KNOWN["jupyter"][1][1]
+    text = b"7e99e423-c437d4daf7cf23ee84cae803"  # a key of its own making, which jupyter_client signed with
+    known = "bba07a7bb00a675f06c7f6f57da95e266f86a39d80fca9c3b34c41bdec255db1"
+    for parts in (PARTS, [PARTS[0] + b"{}", b"", b"{}", b"{}"]):  # no length is signed
+        assert hmac.new(text, b"".join(parts), hashlib.sha256).hexdigest() == known
+
+
+def test_the_wall_takes_the_known_bytes_and_makes_them(between, layout):
+    plain, signed = KNOWN[layout]
+    _, push, pull = between(layout, verify="required")
+    push.send_multipart(signed)
+    assert pull.recv_multipart() == plain
+    _, push, pull = between(layout, sign="k")
+    push.send_multipart(plain)
+    assert pull.recv_multipart() == signed
 
 
 def test_a_signing_sender_and_a_signing_receiver_with_the_tag_left_on(between, layout):
