@@ -4,6 +4,7 @@
  */
 #include "proxy/cli/key.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -13,7 +14,7 @@
 #include "common/sign/keyring.h"
 #include "proxy/cli/commands.h"
 
-enum { KEY_TEXT_MAX = 4096 };
+enum { KEY_TEXT_MAX = 4096, KEY_JSON_MAX = 64 * 1024 };
 
 void
 pw_cli_key_id(const struct pw_key *key, char out[static PW_KEY_ID_TEXT])
@@ -82,17 +83,36 @@ pw_cli_json_print(struct pw_json *json)
     return json->err;
 }
 
+static enum pw_err
+say_new_json(const struct pw_key *key, const char *dir)
+{
+    char path[PATH_MAX];
+    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = KEY_JSON_MAX};
+    struct pw_json json = pw_json_over(&line);
+    snprintf(path, sizeof path, "%s/%s.pwkey", dir, pw_key_name(key));
+    pw_json_object(&json, NULL);
+    pw_json_bytes(&json, "file", pw_span_str(path), PATH_MAX);
+    pw_cli_key_members(&json, key);
+    pw_json_end_object(&json);
+    return pw_cli_json_print(&json);
+}
+
 static int
-save_new(const struct pw_key *key, const char *dir)
+save_new(const struct pw_key *key, const char *dir, bool as_json)
 {
     struct pw_why why = {0};
     enum pw_err err = pw_key_save(key, dir, &why);
     if (err != PW_E_OK) {
         return pw_command_fail(err, &why);
     }
+    if (as_json) {
+        err = say_new_json(key, dir);
+        return err == PW_E_OK ? EX_OK : pw_command_fail(err, NULL);
+    }
     char id[PW_KEY_ID_TEXT];
     pw_cli_key_id(key, id);
-    printf("%s/%s.pwkey %s\n", dir, pw_key_name(key), id);
+    pw_command_print_plain(stdout, dir);
+    printf("/%s.pwkey %s\n", pw_key_name(key), id);
     if (pw_suite_is_pair(pw_key_suite(key))) {
         fprintf(
             stderr,
@@ -115,6 +135,7 @@ struct wish {
     const char *status;
     const char *from;
     const char *until;
+    bool json;
 };
 
 static int
@@ -131,6 +152,10 @@ read_wish(int argc, char **argv, struct wish *wish)
             pw_args_value(&args, "--not-after", &wish->until)) {
             continue;
         }
+        if (pw_args_flag(&args, "--json")) {
+            wish->json = true;
+            continue;
+        }
         if (pw_args_unknown(&args)) {
             return EX_USAGE;
         }
@@ -140,7 +165,8 @@ read_wish(int argc, char **argv, struct wish *wish)
         return pw_command_misused("--suite, --id and --out are needed");
     }
     if (pw_suite_text(pw_suite_parse(wish->suite)) == NULL) {
-        return pw_command_misused("\"%s\" is no suite; use ed25519, hmac-sha256 or blake2b",
+        return pw_command_misused("\"%s\" is no suite; use ed25519, ed25519-batch, "
+                                  "hmac-sha256 or blake2b",
                                   wish->suite);
     }
     return EX_OK;
@@ -195,7 +221,7 @@ pw_cmd_key_new(int argc, char **argv)
         return pw_command_misused("%s", why.text);
     }
     wrong = apply_standing(&wish, key);
-    return wrong == EX_OK ? save_new(key, wish.dir) : wrong;
+    return wrong == EX_OK ? save_new(key, wish.dir, wish.json) : wrong;
 }
 
 static enum pw_err

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sign: each file is one message of one frame.
+ * sign: each file, or standard input, is one message of one frame.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,10 @@
 #include "common/base/file.h"
 #include "common/sign/sign.h"
 #include "proxy/cli/commands.h"
+#include "proxy/cli/key.h"
+#include "proxy/cli/sign_keys.h"
+
+enum { LINE_LIMIT = 64 * 1024 };
 
 static const size_t file_limit = (size_t)1 << 30;
 
@@ -24,6 +28,7 @@ struct job {
     const char *key;
     const char *channel;
     bool tail;
+    bool json;
     int files; /* the paths, moved to the front of argv */
 };
 
@@ -89,12 +94,60 @@ read_payload(const char *path, char real[static PATH_MAX], struct stat *info,
                        strerror(errno));
     }
     if (!S_ISREG(info->st_mode)) {
-        return pw_fail(why, PW_E_NO_INPUT, "%s: not a file", path);
+        return pw_fail(why, PW_E_NO_INPUT,
+                       "%s: not a file; name the files in a folder, and - for a pipe",
+                       path);
     }
     enum pw_err err = pw_file_read_fd(fd, payload);
     return err == PW_E_OK ? PW_E_OK
                           : pw_fail(why, err, "%s: %s", path,
                                     err == PW_E_IO ? strerror(errno) : pw_err_text(err));
+}
+
+/* Sign `payload` as one frame; `path` is for sentences. */
+static enum pw_err
+make_trailer(const struct job *job, struct pw_signer *signer, const char *path,
+             struct pw_span payload, uint8_t out[static PW_TRAILER_MAX], struct pw_why *why)
+{
+    if (job->tail && pw_trailer_at_end(payload) != 0) {
+        return pw_fail(why, PW_E_FORMAT,
+                       "%s: ends in a signature already; sign the file as it was before",
+                       path);
+    }
+    enum pw_err err = pw_signer_sign(signer, &payload, 1, pw_clock_wall(), out);
+    return err == PW_E_OK ? PW_E_OK : pw_fail(why, err, "%s: %s", path, pw_err_text(err));
+}
+
+static enum pw_err
+say_json(const struct pw_signer *signer, const char *path, const char *target)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = LINE_LIMIT};
+    struct pw_json json = pw_json_over(&line);
+    char id[PW_KEY_ID_TEXT];
+    const struct pw_key *key = pw_signer_key(signer);
+    pw_cli_key_id(key, id);
+    pw_json_object(&json, NULL);
+    pw_json_bytes(&json, "path", pw_span_str(path), PATH_MAX);
+    pw_json_bytes(&json, "signature", pw_span_str(target), PATH_MAX);
+    pw_json_str(&json, "key", pw_key_name(key));
+    pw_json_str(&json, "key_id", id);
+    pw_json_str(&json, "suite", pw_suite_text(pw_key_suite(key)));
+    pw_json_end_object(&json);
+    return pw_cli_json_print(&json);
+}
+
+/* The file that holds the signature now. */
+static enum pw_err
+say(const struct job *job, const struct pw_signer *signer, const char *path)
+{
+    char target[PATH_MAX + 4];
+    snprintf(target, sizeof target, "%s%s", path, job->tail ? "" : ".pws");
+    if (job->json) {
+        return say_json(signer, path, target);
+    }
+    pw_command_print_plain(stdout, target);
+    putchar('\n');
+    return PW_E_OK;
 }
 
 static enum pw_err
@@ -107,18 +160,10 @@ sign_file(const struct job *job, struct pw_signer *signer, const char *path,
     uint8_t bytes[PW_TRAILER_MAX];
     struct stat info = {0};
     enum pw_err err = read_payload(path, real, &info, &payload, why);
+    struct pw_span frame = pw_buf_span(&payload);
+    err = err == PW_E_OK ? make_trailer(job, signer, path, frame, bytes, why) : err;
     if (err != PW_E_OK) {
         return err;
-    }
-    if (job->tail && pw_trailer_at_end(pw_buf_span(&payload)) != 0) {
-        return pw_fail(why, PW_E_FORMAT,
-                       "%s: ends in a signature already; sign the file as it was before",
-                       path);
-    }
-    struct pw_span frame = pw_buf_span(&payload);
-    err = pw_signer_sign(signer, &frame, 1, pw_clock_wall(), bytes);
-    if (err != PW_E_OK) {
-        return pw_fail(why, err, "%s: %s", path, pw_err_text(err));
     }
     struct pw_span trailer = {bytes, pw_signer_trailer_size(signer)};
     if (!job->tail) {
@@ -127,11 +172,78 @@ sign_file(const struct job *job, struct pw_signer *signer, const char *path,
     snprintf(target, sizeof target, "%s%s", job->tail ? real : path,
              job->tail ? "" : ".pws");
     err = replace(target, &info, frame, trailer, why);
-    if (err == PW_E_OK) {
-        pw_command_print_plain(stdout, path);
-        puts(job->tail ? "" : ".pws");
+    return err == PW_E_OK ? say(job, signer, path) : err;
+}
+
+/* The signed bytes, or the signature alone, to stdout. */
+static enum pw_err
+sign_stdin(const struct job *job, struct pw_signer *signer, struct pw_why *why)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf payload = {.limit = file_limit};
+    uint8_t bytes[PW_TRAILER_MAX];
+    enum pw_err err = pw_cli_read_stdin(&payload, why);
+    struct pw_span frame = pw_buf_span(&payload);
+    err = err == PW_E_OK ? make_trailer(job, signer, "standard input", frame, bytes, why)
+                         : err;
+    if (err != PW_E_OK) {
+        return err;
     }
-    return err;
+    if (job->tail && frame.len > 0) {
+        fwrite(frame.ptr, 1, frame.len, stdout);
+    }
+    fwrite(bytes, 1, pw_signer_trailer_size(signer), stdout);
+    return PW_E_OK;
+}
+
+/* Stops at the first that cannot be signed. */
+static int
+sign_files(const struct job *job, struct pw_signer *signer, char **paths)
+{
+    for (int i = 0; i < job->files; i++) {
+        struct pw_why why = {0};
+        enum pw_err err = pw_cli_is_stdin(paths[i])
+                              ? sign_stdin(job, signer, &why)
+                              : sign_file(job, signer, paths[i], &why);
+        if (err == PW_E_OK) {
+            continue;
+        }
+        int code = pw_command_fail(err, &why);
+        if (job->files > 1) {
+            fprintf(stderr, "picklewall: %d of %d files were signed, the others not\n", i,
+                    job->files);
+        }
+        return code;
+    }
+    return EX_OK;
+}
+
+/* `-` writes to stdout what others write to files. */
+static int
+check_stdin(const struct job *job, char **paths)
+{
+    for (int i = 0; i < job->files; i++) {
+        if (pw_cli_is_stdin(paths[i]) && (job->files > 1 || job->json)) {
+            return pw_command_misused(
+                "- is standard input, whose signature goes to stdout; let it stand alone, "
+                "without --json");
+        }
+    }
+    return EX_OK;
+}
+
+/* A file of one key needs no name for it. */
+static int
+choose_key(struct job *job, const struct pw_keyring *ring)
+{
+    if (job->key != NULL) {
+        return EX_OK;
+    }
+    if (pw_keyring_count(ring) != 1) {
+        return pw_command_misused("--key is needed: there are %zu keys in %s",
+                                  pw_keyring_count(ring), job->keys);
+    }
+    job->key = pw_key_name(pw_keyring_at(ring, 0));
+    return EX_OK;
 }
 
 static int
@@ -144,6 +256,8 @@ read_arguments(int argc, char **argv, struct job *job)
             job->tail = true;
         } else if (pw_args_flag(&args, "--detached")) {
             detached = true;
+        } else if (pw_args_flag(&args, "--json")) {
+            job->json = true;
         } else if (pw_args_value(&args, "--keys", &job->keys) ||
                    pw_args_value(&args, "--key", &job->key) ||
                    pw_args_value(&args, "--channel", &job->channel)) {
@@ -154,13 +268,16 @@ read_arguments(int argc, char **argv, struct job *job)
             argv[job->files++] = args.current;
         }
     }
-    if (job->keys == NULL || job->key == NULL || job->channel == NULL) {
-        return pw_command_misused("--keys, --key and --channel are needed");
+    if (job->keys == NULL || job->channel == NULL) {
+        return pw_command_misused("--keys and --channel are needed");
     }
     if (job->tail && detached) {
         return pw_command_misused("--tail or --detached, not both");
     }
-    return job->files > 0 ? EX_OK : pw_command_misused("name the files to sign");
+    if (job->files == 0) {
+        return pw_command_misused("name the files to sign, or - for standard input");
+    }
+    return check_stdin(job, argv);
 }
 
 int
@@ -172,21 +289,17 @@ pw_cmd_sign(int argc, char **argv)
         return wrong;
     }
     struct pw_why why = {0};
-    PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_keyring_load(job.keys, &why);
+    PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_cli_keys(job.keys, &why);
     if (ring == NULL) {
         return pw_command_fail(PW_E_CONFIG, &why);
+    }
+    wrong = choose_key(&job, ring);
+    if (wrong != EX_OK) {
+        return wrong;
     }
     PW_CLEANUP(pw_signer_free)
     struct pw_signer *signer = pw_signer_new(ring, job.key, job.channel, PW_DIR_FORWARD,
                                              pw_clock_wall() / 1000000, &why);
-    if (signer == NULL) {
-        return pw_command_fail(PW_E_CONFIG, &why);
-    }
-    for (int i = 0; i < job.files; i++) {
-        enum pw_err err = sign_file(&job, signer, argv[i], &why);
-        if (err != PW_E_OK) {
-            return pw_command_fail(err, &why);
-        }
-    }
-    return EX_OK;
+    return signer == NULL ? pw_command_fail(PW_E_CONFIG, &why)
+                          : sign_files(&job, signer, argv);
 }

@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 import pytest
-from wall import BINARY
+from wall import BINARY, ROOT
 
 
 
@@ -43,6 +43,35 @@ def test_a_new_key_says_its_status_and_time(keys):
     text = (keys / "jobs-2.pwkey").read_text()
     assert "status: verify_only\nnot_before: 2020-01-31T00:00:00Z\nnot_after: 2500-12-31T23:59:59Z\n" in text
     assert "status: active\nsecret: " in (keys / "jobs-1.pwkey").read_text()
+
+
+KEY_MEMBERS = ["id", "suite", "role", "channel", "key_id", "status", "verifies", "signs"]
+
+
+def test_json_of_a_new_key_is_what_the_list_says_and_its_file(tmp_path):
+    folder = tmp_path / "keys"
+    row = rows("key", "new", "--suite", "blake2b", "--id", "a", "--out", folder, "--channel", "jobs*")[0]
+    assert list(row) == ["file", *KEY_MEMBERS]
+    assert row.pop("file") == str(folder / "a.pwkey")
+    assert row == listed(folder)["a"]
+    bound = rows("key", "new", "--suite", "ed25519", "--id", "b", "--out", folder, "--status", "verify_only",
+                 "--not-before", "2020-01-31T00:00:00Z", "--not-after", "2500-12-31T23:59:59Z")[0]
+    assert list(bound) == ["file", *KEY_MEMBERS[:6], "not_before", "not_after", *KEY_MEMBERS[6:]]
+    assert (bound["status"], bound["verifies"], bound["signs"]) == ("verify_only", True, False)
+    done = run("key", "new", "--suite", "blake2b", "--id", "a", "--out", folder, "--json", code=73)
+    assert done.stdout == "" and "a.pwkey: File exists" in done.stderr
+
+
+def test_json_has_the_members_that_the_manual_names(keys):
+    assert [list(row) for row in rows("key", "check", keys)][0] == ["file", "good", "mode", *KEY_MEMBERS]
+    turned = rows("key", "rotate", "--dir", keys, "--from", "jobs-1", "--to", "jobs-2")[0]
+    assert list(turned) == ["from", "to", "made"] and list(turned["from"]) == KEY_MEMBERS
+    revoked = rows("key", "revoke", "--dir", keys, "jobs-1")[0]
+    assert list(revoked) == ["key_id", "id", "version", "was_active"]
+    manual = (ROOT / "proxy/man/picklewall.1").read_text()
+    members = {*turned, *turned["to"], *revoked, *rows("key", "check", keys)[0], "not_before", "not_after", "remark",
+               "error"}
+    assert [name for name in sorted(members) if f".Ql {name}" not in manual] == []
 
 
 @pytest.mark.parametrize("options, sentence", [

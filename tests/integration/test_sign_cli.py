@@ -20,7 +20,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("PICKLEWALL_BIN") or str(
     pathlib.Path(os.environ.get("PW_BINARY_DIR", ROOT / "build" / "dev")) / "picklewall")
-SUITES = {"hmac-sha256": 1, "ed25519": 2, "blake2b": 3}
+SUITES = {"hmac-sha256": 1, "ed25519": 2, "blake2b": 3, "ed25519-batch": 4}
+PAIRS = ("ed25519", "ed25519-batch")
 PAYLOAD = pickle.dumps({"job": 7})
 
 
@@ -111,6 +112,10 @@ def fits(key, channel, frames, trailer):
     if key["suite"] == 2:
         return ed25519_fits(key["bytes"],
                             b"picklewall/ed25519/v1\0" + blake2b(text, size=64), tag)
+    if key["suite"] == 4:  # alone: the leaf is the root
+        root = blake2b(b"\0" + text)
+        return tag[64:] == b"\0\0" and ed25519_fits(
+            key["bytes"], b"picklewall/ed25519-batch/v1\0\0" + root, tag[:64])
     name = channel.encode()
     derived = blake2b(b"picklewall/kdf/v1\0" + bytes([key["suite"], 0])
                       + struct.pack(">H", len(name)) + name, key["bytes"])
@@ -151,12 +156,12 @@ def test_another_implementation_accepts_the_signature(keys, message, tmp_path, s
     sign(keys, suite, message, "--detached")
     trailer = pathlib.Path(f"{message}.pws").read_bytes()
     path = keys / f"{suite}.pwkey"
-    if suite == "ed25519":
+    if suite in PAIRS:
         picklewall("key", "public", path, "--out", tmp_path / "public")
         path = tmp_path / "public" / f"{suite}.pwkey"
     key = read_key(path)
 
-    assert len(trailer) == (104 if suite == "ed25519" else 72)
+    assert len(trailer) == {2: 104, 4: 106}.get(SUITES[suite], 72)
     assert trailer[:8] == b"PWS1" + bytes([SUITES[suite], 0, 0, 1])
     assert trailer[8:16] == key_id(key)
     epoch, seq, signed_at = struct.unpack(">QQQ", trailer[16:40])
@@ -192,15 +197,16 @@ def test_signatures_of_one_run_are_counted(keys, tmp_path):
     assert len({answer["epoch"] for answer in answers}) == 1
 
 
-def test_who_holds_the_public_half_verifies_and_cannot_sign(keys, message, tmp_path):
+@pytest.mark.parametrize("suite", PAIRS)
+def test_who_holds_the_public_half_verifies_and_cannot_sign(keys, message, tmp_path, suite):
     public = tmp_path / "public"
-    sign(keys, "ed25519", message)
-    text = picklewall("key", "public", keys / "ed25519.pwkey").stdout
-    picklewall("key", "public", keys / "ed25519.pwkey", "--out", public)
-    assert (public / "ed25519.pwkey").read_text() == text
+    sign(keys, suite, message)
+    text = picklewall("key", "public", keys / f"{suite}.pwkey").stdout
+    picklewall("key", "public", keys / f"{suite}.pwkey", "--out", public)
+    assert (public / f"{suite}.pwkey").read_text() == text
     assert "PWSK1" not in text
     assert verify(public, message)["state"] == "ok"
-    result = picklewall("sign", "--keys", public, "--key", "ed25519", "--channel", "jobs",
+    result = picklewall("sign", "--keys", public, "--key", suite, "--channel", "jobs",
                         message, code=78)
     assert "only verifies" in result.stderr
     result = picklewall("key", "public", keys / "blake2b.pwkey", code=65)
@@ -249,6 +255,20 @@ def test_every_refusal_has_its_own_word(keys, message, tmp_path):
     assert refused(ring=narrow) == "channel"
 
 
+def test_a_place_in_a_batch_is_part_of_the_signature(keys, message):
+    """A file is signed alone; what stands behind its signature says so."""
+    beside = pathlib.Path(f"{message}.pws")
+    sign(keys, "ed25519-batch", message)
+    good = beside.read_bytes()
+    assert good[104:] == b"\0\0"
+    for wrong in (good[:104], good[:-1], good + b"\0", good[:104] + b"\1\0", good[:104] + b"\0\1"):
+        beside.write_bytes(wrong)
+        assert verify(keys, message, code=1)["state"] == "format"
+    for wrong in (good[:104] + bytes(32) + b"\0\1", good[:104] + bytes(256) + b"\7\xff"):
+        beside.write_bytes(wrong)
+        assert verify(keys, message, code=1)["state"] == "bad"
+
+
 def test_words_for_a_person_name_file_and_reason(keys, message, tmp_path):
     sign(keys, "blake2b", message)
     unsigned = tmp_path / "unsigned"
@@ -256,7 +276,8 @@ def test_words_for_a_person_name_file_and_reason(keys, message, tmp_path):
     result = picklewall("verify", "--keys", keys, "--channel", "jobs", message, unsigned, code=1)
     first, second = result.stdout.splitlines()
     assert first.startswith(f"{message}: ok, signed with blake2b (blake2b) at 20")
-    assert second == f"{unsigned}: sig.missing: no signature where one is required"
+    assert second == (f"{unsigned}: sig.missing: no signature where one is required; there is no {unsigned}.pws; "
+                      "get it from the sender, or try --tail")
 
 
 def test_what_cannot_be_read_ends_with_a_sysexit(keys, message, tmp_path):
@@ -325,12 +346,12 @@ def test_the_list_names_every_key_and_no_secret(keys):
                "--channel", "jo*")
     result = picklewall("key", "list", "--json", keys)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [row["id"] for row in rows] == ["blake2b", "ed25519", "hmac-sha256", "narrow"]
-    assert [row["channel"] for row in rows] == ["", "", "", "jo*"]
+    assert [row["id"] for row in rows] == ["blake2b", "ed25519-batch", "ed25519", "hmac-sha256", "narrow"]
+    assert [row["channel"] for row in rows] == ["", "", "", "", "jo*"]
     assert all(row["role"] == "sign" for row in rows)
     for row in rows:
         assert row["suite"] == row["id"] or row["id"] == "narrow"
         assert row["key_id"] in picklewall("key", "list", keys).stdout
-        if SUITES[row["suite"]] != 2:
+        if row["suite"] not in PAIRS:
             assert row["key_id"] == key_id(read_key(keys / f"{row['id']}.pwkey")).hex()
     assert "PWSK1" not in result.stdout + picklewall("key", "list", keys).stdout
