@@ -261,5 +261,17 @@ pw_cost_call(struct pw_scan *m, const struct pw_op *op, struct pw_value args)
 bool
 pw_cost_state(struct pw_scan *m, const struct pw_op *op, struct pw_value state)
 {
-    return work(m, op, length_of(m, state));
+    if (!work(m, op, length_of(m, state))) {
+        return false;
+    }
+    struct object tuple =
+        state.kind == PW_V_TUPLE ? m->objects.at[state.ref] : (struct object){0};
+    for (uint32_t i = 0; i < tuple.count; i++) {
+        struct pw_value item = m->items.at[tuple.link + i];
+        bool copied = item.kind >= PW_V_STR && item.kind != PW_V_LONG;
+        if (copied && !work(m, op, length_of(m, item))) {
+            return false;
+        }
+    }
+    return true;
 }

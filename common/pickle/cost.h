@@ -71,7 +71,7 @@ bool pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uin
 /* A call looks at its arguments, and may hash what is in a list or tuple among them. */
 bool pw_cost_call(struct pw_scan *m, const struct pw_op *op, struct pw_value args);
 
-/* BUILD copies its state. */
+/* BUILD copies its state, and what is in one that is a tuple: the data of an array. */
 bool pw_cost_state(struct pw_scan *m, const struct pw_op *op, struct pw_value state);
 
 #endif

@@ -272,9 +272,10 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
 }
 
 /*
- * Keys that make another thing of an instance when setattr sets them, and those that do so
- * wherever they stand: numpy asks any instance for the last three, and takes memory at the
- * address that an __array_interface__ tells.
+ * Keys that make another thing of an instance when setattr sets them, and those that no
+ * state may have. An exception sets all of its state so; with a ring of contexts Python up
+ * to 3.8 never finishes raising the next one. numpy asks any instance for the last three,
+ * and takes memory at the address that an __array_interface__ tells.
  */
 static const struct {
     const char *name;
@@ -283,6 +284,7 @@ static const struct {
     {"__dict__", OBJECT_SPECIAL},
     {"__setstate__", OBJECT_SPECIAL},
     {"__class__", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"__context__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array_interface__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array_struct__", OBJECT_SPECIAL | OBJECT_PLANTS},

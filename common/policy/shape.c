@@ -435,14 +435,16 @@ literal_fits(const struct pw_atom *atom, const struct pw_report *report,
            pw_span_equal(text, pw_span_str(atom->name));
 }
 
+/* Eight digits at most: numpy multiplies the number of a 'U999999999' by four in an int. */
 static bool
 numbered_fits(const struct pw_atom *atom, const struct pw_report *report,
               struct pw_value value)
 {
+    enum { DIGITS = 8 };
     struct pw_span text;
     size_t len = strlen(atom->name);
     if ((value.kind != PW_V_STR && value.kind != PW_V_BYTESTR) ||
-        !pw_report_text(report, value, &text) || text.len <= len || text.len > len + 9 ||
+        !pw_report_text(report, value, &text) || text.len <= len || text.len > len + DIGITS ||
         memcmp(text.ptr, atom->name, len) != 0) {
         return false;
     }

@@ -70,6 +70,10 @@ row("BUILD with slots sets attributes", made + o.NONE + state_x + o.TUPLE2 + o.B
     value="init0 x")
 row("BUILD with both", made + o.EMPTY_DICT + o.text("y") + one + o.SETITEM + state_x + o.TUPLE2 + o.BUILD + o.STOP,
     imports=N, value="init0 x y")
+row("BUILD with a name that numpy asks for", made + o.EMPTY_DICT + o.text("__array__") + one + o.SETITEM + o.BUILD
+    + o.STOP, "state.special", imports=N, value="init0 __array__")
+row("BUILD with such a name in slots", made + o.NONE + o.EMPTY_DICT + o.text("__array__") + one + o.SETITEM + o.TUPLE2
+    + o.BUILD + o.STOP, "state.special", imports=N, value="init0 __array__")
 row("BUILD with None", made + o.NONE + o.BUILD + o.STOP, imports=N, value="init0")
 row("BUILD with a state that is false: C refuses", made + o.BININT1(0) + o.BUILD + o.STOP, imports=N,
     does={"c": "fails"}, value="init0")

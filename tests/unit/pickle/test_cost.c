@@ -289,6 +289,40 @@ repeated_states(struct stream *out)
     ADD(out, ".");
 }
 
+/* One constant of 100,000 bytes in a tuple, as the data of an array: copied by each BUILD.
+ */
+static void
+repeated_data(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "B");
+    add_number(out, 100000, 4);
+    memset(out->bytes + out->len, 'x', 100000);
+    out->len += 100000;
+    ADD(out, "K\1\x86\x94"
+             "0");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "cm\nC\n)\x81h\0b0");
+    }
+    ADD(out, "N.");
+}
+
+/* States of large integers, which nobody divides. */
+static void
+large_states(struct stream *out)
+{
+    ADD(out, "\x80\x04");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "cm\nC\n)\x81\x8b");
+        add_number(out, 5000, 4);
+        memset(out->bytes + out->len, 1, 5000);
+        out->len += 5000;
+        ADD(out, "\x85"
+                 "b0");
+    }
+    ADD(out, "N.");
+}
+
 static void
 long_integer(struct stream *out)
 {
@@ -630,6 +664,7 @@ static const struct cost_case cases[] = {
     ROW(nesting_made_late, LIMIT_DEPTH),
     ROW(repeated_calls, LIMIT_WORK),
     ROW(repeated_states, LIMIT_WORK),
+    ROW(repeated_data, LIMIT_WORK),
     ROW(repeated_divisions, LIMIT_WORK),
     ROW(long_integers_in_keys, LIMIT_WORK),
     ROW(pairs_of_one_hash, LIMIT_COLLISIONS),
@@ -649,6 +684,7 @@ static const struct cost_case cases[] = {
     ROW(equal_keys, NONE),
     ROW(graph_of_objects, NONE),
     ROW(family, NONE),
+    ROW(large_states, NONE),
     ROW(list_in_itself, NONE),
     ROW(list_in_itself_often, NONE),
     ROW(many_children, NONE),

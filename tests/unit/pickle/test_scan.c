@@ -66,6 +66,7 @@ static const struct scan_case scan_cases[] = {
     {"slots that come later", BYTES("cm\nC\n)\x81N}\x94\x86h\0\x8c\1aNs0b."), OK, "m:C", "new(0) build(0)", "state.special"},
     {"honest slots", BYTES("cm\nC\n)\x81N}(\x8c\1aK\1\x8c\2_bK\2u\x86" "b."), OK, "m:C", "new(0) build(0)", ""},
     {"a dict with __class__ as a state", BYTES("cm\nC\n)\x81}\x8c\x09__class__Nsb."), OK, "m:C", "new(0) build(0)", "state.special"},
+    {"a dict with __context__ as a state", BYTES("cm\nC\n)R\x94}\x8c\x0b__context__h\0sb."), OK, "m:C", "call(0) build(0)", "state.special"},
     {"a dict with __dict__ as a state", BYTES("cm\nC\n)\x81}\x8c\x08__dict__}sb."), OK, "m:C", "new(0) build(0)", ""},
     {"a dict with __array_interface__ as a state", BYTES("cm\nC\n)\x81}" INTERFACE "}sb."), OK, "m:C", "new(0) build(0)", "state.special"},
     {"__array_struct__, with SETITEMS", BYTES("cm\nC\n)\x81}(X\x10\0\0\0__array_struct__Nub."), OK, "m:C", "new(0) build(0)", "state.special"},
