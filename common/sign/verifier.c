@@ -38,6 +38,7 @@ fill_keys(struct pw_verifier *verifier, const struct pw_keyring *ring, const cha
             continue; /* other programs have it, and it says nothing of channels */
         }
         struct known_key *known = &verifier->keys[verifier->count++];
+        *known = (struct known_key){0};
         pw_channel_key_fill(&known->ready, key, &verifier->scope);
         known->takes = pw_key_takes(key, channel);
         batches = batches || (known->takes && known->ready.scheme->batch > 1);
@@ -100,7 +101,17 @@ find_key(struct pw_verifier *verifier, const uint8_t id[static 8])
     return NULL;
 }
 
-/* A true signature on the wrong channel is a wiring mistake or a replay, not a forgery. */
+static bool
+is_ours(const struct pw_verifier *verifier, const struct pw_scope *scope)
+{
+    return scope->len == verifier->scope.len &&
+           memcmp(scope->channel, verifier->scope.channel, scope->len) == 0;
+}
+
+/*
+ * A true signature on the wrong channel is a wiring mistake or a replay, not a forgery. Our
+ * own channel may be among the siblings; a forgery need not cost its verification twice.
+ */
 static bool
 fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_signed text,
              struct pw_span tag)
@@ -108,7 +119,8 @@ fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_s
     for (size_t i = 0; i < verifier->sibling_count; i++) {
         struct pw_scope scope = {0};
         text.scope = &scope;
-        if (!pw_scope_fill(&scope, verifier->siblings[i], verifier->scope.direction)) {
+        if (!pw_scope_fill(&scope, verifier->siblings[i], verifier->scope.direction) ||
+            is_ours(verifier, &scope)) {
             continue;
         }
         pw_channel_key_fill(&verifier->other, key, &scope);

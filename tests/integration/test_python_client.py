@@ -23,7 +23,7 @@ sys.path.insert(0, str(MODULE))
 import picklewall_sign as client  # noqa: E402
 
 PEER = pathlib.Path(BINARY).parent / "tests/unit/sign/sign_peer"
-SUITES = ("hmac-sha256", "ed25519", "blake2b")
+SUITES = ("hmac-sha256", "ed25519", "blake2b", "ed25519-batch")
 PYTHONS = ["/usr/bin/python3", *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3")))]
 JOB = {"job": 7, "text": "x" * 300}
 
@@ -49,7 +49,7 @@ def keys(tmp_path, suite):
 @pytest.fixture
 def verifying(tmp_path, keys, suite):
     """The keys of the other end: the public half where there is one."""
-    if suite != "ed25519":
+    if not suite.startswith("ed25519"):
         return keys
     run(BINARY, "key", "public", "--out", tmp_path / "public", keys / "alpha.pwkey")
     return tmp_path / "public"
@@ -145,8 +145,9 @@ def test_a_key_file_must_be_private(keys, mode, good):
         client.Key.load(path)
 
 
-def test_a_public_half_may_be_read_by_all_and_cannot_sign(tmp_path):
-    run(BINARY, "key", "new", "--suite", "ed25519", "--id", "alpha", "--out", tmp_path / "keys")
+@pytest.mark.parametrize("suite", ["ed25519", "ed25519-batch"])
+def test_a_public_half_may_be_read_by_all_and_cannot_sign(tmp_path, suite):
+    run(BINARY, "key", "new", "--suite", suite, "--id", "alpha", "--out", tmp_path / "keys")
     run(BINARY, "key", "public", "--out", tmp_path / "public", tmp_path / "keys/alpha.pwkey")
     (tmp_path / "public/alpha.pwkey").chmod(0o644)
     key = client.Key.load(tmp_path / "public/alpha.pwkey")
@@ -535,7 +536,10 @@ for suite in ("hmac-sha256", "blake2b"):
             assert error.code == row["reason"], row["name"]
             done += 1
 try:
-    client.Key("ed25519", b"k" * 32)
+    key = client.Key("ed25519-batch", b"k" * 32)
+    verifier = client.Verifier([key], "jobs")
+    for trailer in client.Signer(key, "jobs").sign_batch([[b"N."]] * 5):
+        verifier.verify([b"N." + trailer])
     print(done, "with")
 except ImportError as error:
     assert "python3-nacl" in str(error)

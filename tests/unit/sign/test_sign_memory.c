@@ -86,12 +86,12 @@ make_keys(void *state)
 static void
 sign_and_verify(void *state)
 {
-    (void)state;
+    const enum pw_suite *suite = state;
     struct pw_why why = {0};
     uint8_t bytes[PW_TRAILER_MAX];
     struct pw_span frame = pw_span_str("hello");
     complete = false;
-    PW_CLEANUP(pw_key_free) struct pw_key *key = pw_key_new(PW_SUITE_BLAKE2B, "a", NULL);
+    PW_CLEANUP(pw_key_free) struct pw_key *key = pw_key_new(*suite, "a", NULL);
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_keyring_new();
     if (key == NULL || ring == NULL || pw_keyring_add(ring, &key) != PW_E_OK) {
         return;
@@ -112,10 +112,10 @@ sign_and_verify(void *state)
 }
 
 static void
-every_allocation_may_fail(void (*run)(void *state))
+every_allocation_may_fail(void (*run)(void *state), void *with)
 {
     size_t n = 1;
-    while (fail_alloc_round(n, run, NULL)) {
+    while (fail_alloc_round(n, run, with)) {
         assert_false(complete);
         n++;
     }
@@ -127,14 +127,17 @@ static void
 keys_survive_any_failed_allocation(void **state)
 {
     (void)state;
-    every_allocation_may_fail(make_keys);
+    every_allocation_may_fail(make_keys, NULL);
 }
 
 static void
 signers_survive_any_failed_allocation(void **state)
 {
     (void)state;
-    every_allocation_may_fail(sign_and_verify);
+    static enum pw_suite suites[] = {PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
+    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+        every_allocation_may_fail(sign_and_verify, &suites[i]);
+    }
 }
 
 static void
@@ -170,6 +173,35 @@ a_message_needs_no_allocation(void **state)
     }
 }
 
+static void
+a_batch_needs_no_allocation(void **state)
+{
+    (void)state;
+    static uint8_t trailers[PW_SIGN_BATCH_MAX][PW_TRAILER_MAX];
+    struct pw_span frame = pw_span_str("hello");
+    struct pw_sig_result result;
+    size_t slot;
+    struct pw_key *key = counting_key(PW_SUITE_ED25519_BATCH, "a", 1, "");
+    PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = pw_keyring_new();
+    assert_int_equal(pw_keyring_add(ring, &key), PW_E_OK);
+    PW_CLEANUP(pw_signer_free)
+    struct pw_signer *signer = pw_signer_new(ring, "a", "jobs", PW_DIR_FORWARD, 1, NULL);
+    PW_CLEANUP(pw_verifier_free)
+    struct pw_verifier *verifier = pw_verifier_new(ring, "jobs", PW_DIR_FORWARD, NULL, 0);
+    fail_alloc_at(1);
+    for (size_t i = 0; i < PW_SIGN_BATCH_MAX; i++) {
+        assert_int_equal(pw_signer_add(signer, &frame, 1, 1, &slot), PW_E_OK);
+    }
+    pw_signer_close(signer);
+    for (size_t i = 0; i < PW_SIGN_BATCH_MAX; i++) {
+        struct pw_span trailer = {trailers[i], pw_signer_trailer(signer, i, trailers[i])};
+        pw_verifier_check(verifier, &frame, 1, trailer, &result);
+        assert_int_equal(result.state, PW_SIG_OK);
+    }
+    assert_false(fail_alloc_happened());
+    fail_alloc_at(0);
+}
+
 int
 main(void)
 {
@@ -178,6 +210,7 @@ main(void)
                                         remove_folder),
         cmocka_unit_test(signers_survive_any_failed_allocation),
         cmocka_unit_test(a_message_needs_no_allocation),
+        cmocka_unit_test(a_batch_needs_no_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
