@@ -100,22 +100,25 @@ check_written(const char *path, const struct stat *info, struct pw_why *why)
     return PW_E_OK;
 }
 
+/* Who is in root's own group is trusted like root. */
 static bool
-is_ours(gid_t group)
+is_trusted(gid_t group)
 {
-    return group == getegid() || group_member(group);
+    return group == 0 || group == getegid() || group_member(group);
 }
 
 /*
  * A secret is for its owner. Kubernetes with fsGroup mounts it as root:group 0440, so a
- * group of ours may read what root owns; the group of anybody else's file may not.
+ * group of ours may read what root owns; the group of anybody else's file may not. systemd
+ * gives a unit's user an entry of its own in the access control list of root's file
+ * (systemd.exec(5), CREDENTIALS), which makes it root:root 0440.
  */
 static enum pw_err
 check_read(const char *path, const struct stat *info, struct pw_why *why)
 {
     bool group = (info->st_mode & S_IRGRP) != 0;
     bool world = (info->st_mode & S_IROTH) != 0;
-    if (world || (group && !(info->st_uid == 0 && is_ours(info->st_gid)))) {
+    if (world || (group && !(info->st_uid == 0 && is_trusted(info->st_gid)))) {
         return pw_fail(why, PW_E_PERM,
                        "%s: others may read it (mode %04o); run chmod 600 %s", path,
                        info->st_mode & 07777U, path);
