@@ -12,7 +12,7 @@ from sources import code_only, files, line_of, read, report
 
 FOLDER = "common/sign"
 HASTY = re.compile(r"\b(memcmp|bcmp|strcmp|strncmp|strcasecmp|strncasecmp|memmem|strstr|pw_span_equal)[ \t]*\(")
-CONSTANT = re.compile(r"\b(sodium_memcmp|crypto_sign_verify_detached|crypto_verify_\d+)[ \t]*\(")
+CONSTANT = re.compile(r"\b(sodium_memcmp|crypto_sign_verify_detached|crypto_verify_\d+|pw_batch_signed)[ \t]*\(")
 
 PUBLIC = {
     "epochs.c:sum_fits": "the checksum of a file of our own",
@@ -34,11 +34,14 @@ PUBLIC = {
     "keyring_revoked.c:is_version": "a word of the list of revoked keys",
     "keyring_revoked.c:pw_revoked_has": "a key id",
     "replay.c:is_key": "a key id",
+    "roots.c:is_root": "a signature of Ed25519, which everybody may know and verify",
+    "roots.c:rest_is_known": "nodes of a batch's tree, which its trailers show",
     "scheme.c:pw_suite_parse": "the name of a suite",
     "signer.c:pw_signer_continue": "a key id",
     "trailer.c:pw_trailer_parse": "the magic",
     "trailer.c:look": "the magic",
     "verifier.c:find_key": "a key id",
+    "verifier.c:is_ours": "names of channels",
     "verifier.c:pw_sig_state_text": "the code of a reason",
 }
 
