@@ -20,7 +20,7 @@ from wall import BINARY, Wall, channel, tcp
 
 LATEST_S = 2  # after which a change must have taken effect
 GOAL = 50_000  # messages a second, on a machine that does nothing else
-LOADS = [("blake2b", 60_000), ("ed25519", 3_000)]
+LOADS = [("blake2b", 60_000), ("ed25519-batch", 60_000), ("ed25519", 3_000)]
 TURNS = 3
 PAYLOAD = len(HEAD) + 4 + len(TAIL)
 
