@@ -374,19 +374,6 @@ pw_policy_limits(const struct pw_policy *policy)
     return &policy->limits;
 }
 
-static bool
-permits(const struct pw_entry *entry, enum pw_use use)
-{
-    return entry != NULL && (use == PW_USE_COUNT || (entry->uses >> use & 1) != 0);
-}
-
-bool
-pw_policy_allows(const struct pw_policy *policy, struct pw_span mod, struct pw_span name,
-                 enum pw_use use)
-{
-    return permits(pw_policy_entry(policy, mod, name), use);
-}
-
 static bool is_pinned(const struct pw_shape *shape);
 
 static bool
@@ -429,8 +416,11 @@ bool
 pw_policy_is_open(const struct pw_policy *policy, struct pw_span mod, struct pw_span name)
 {
     const struct pw_entry *entry = pw_policy_entry(policy, mod, name);
-    bool open = permits(entry, PW_USE_REF);
-    for (size_t i = 0; entry != NULL && i < entry->count; i++) {
+    if (entry == NULL) {
+        return false;
+    }
+    bool open = (entry->uses >> PW_USE_REF & 1) != 0;
+    for (size_t i = 0; i < entry->count; i++) {
         open = open || is_open(&entry->lines[i]);
     }
     return open;

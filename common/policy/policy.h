@@ -46,14 +46,6 @@ void pw_policy_set_limits(struct pw_policy *policy, const struct pw_limits *limi
 const struct pw_limits *pw_policy_limits(const struct pw_policy *policy);
 
 /*
- * Whether the exact pair is allowed for `use` at all (arguments not looked at);
- * PW_USE_COUNT asks for any use. Names are compared raw; see pw_policy_judge for the
- * renames.
- */
-bool pw_policy_allows(const struct pw_policy *policy, struct pw_span mod,
-                      struct pw_span name, enum pw_use use);
-
-/*
  * Whether the policy lets a stream do with the exact pair as it likes: have it as a value,
  * or call it with arguments of which no literal and no name of the entry pins one down.
  */

@@ -233,8 +233,8 @@ breaks_policy(const struct pw_policy *policy, const struct oracle_answer *answer
 {
     for (size_t i = 0; i < answer->count; i++) {
         const struct oracle_event *event = &answer->events[i];
-        if (event->kind != ORACLE_IMPORT ||
-            !pw_policy_allows(policy, event->mod, event->name, PW_USE_COUNT)) {
+        struct pw_import import = {.mod = event->mod, .name = event->name, .proto = 5};
+        if (event->kind != ORACLE_IMPORT || !pw_policy_allows_import(policy, &import)) {
             return true;
         }
     }
