@@ -94,5 +94,5 @@ pw_channel_key_leaf(const struct pw_channel_key *ready, union pw_hash *work,
                     const struct pw_signed *text, struct pw_node *leaf)
 {
     absorb(ready, work, text);
-    ready->scheme->finish(work, leaf->bytes);
+    ready->scheme->finish(work, leaf);
 }

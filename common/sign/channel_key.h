@@ -7,7 +7,6 @@
 #ifndef PW_COMMON_SIGN_CHANNEL_KEY_H
 #define PW_COMMON_SIGN_CHANNEL_KEY_H
 
-#include "common/sign/merkle.h"
 #include "common/sign/scheme.h"
 #include "common/sign/sign.h"
 

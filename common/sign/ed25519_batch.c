@@ -82,9 +82,9 @@ absorb(union pw_hash *hash, struct pw_span bytes)
 }
 
 static void
-finish(union pw_hash *hash, uint8_t *leaf)
+finish(union pw_hash *hash, struct pw_node *leaf)
 {
-    crypto_generichash_final(&hash->blake2b, leaf, PW_MERKLE_HASH);
+    crypto_generichash_final(&hash->blake2b, leaf->bytes, sizeof leaf->bytes);
 }
 
 /* A batch of one: its leaf is its root. */
@@ -92,7 +92,7 @@ static void
 sign(union pw_hash *hash, const struct pw_key *key, uint8_t *tag)
 {
     struct pw_node leaf;
-    finish(hash, leaf.bytes);
+    finish(hash, &leaf);
     pw_batch_sign(key, &leaf, 1, tag);
     memset(tag + PW_BATCH_SIGNATURE, 0, PW_BATCH_PLACE);
 }
@@ -106,7 +106,7 @@ fits(union pw_hash *hash, const struct pw_key *key, struct pw_span tag)
     if (!pw_batch_tag_read(tag, &read)) {
         return false;
     }
-    finish(hash, leaf.bytes);
+    finish(hash, &leaf);
     pw_merkle_ascend(&ascent, &leaf, read.index, read.size, read.path, NULL);
     return pw_batch_signed(key, &ascent.way[ascent.count], read.size, read.signature);
 }

@@ -10,6 +10,7 @@
 
 #include "common/base/cursor.h"
 #include "common/sign/key_body.h"
+#include "common/sign/merkle.h"
 
 /* A message on its way into a tag. */
 union pw_hash {
@@ -27,8 +28,8 @@ struct pw_scheme {
     void (*start)(union pw_hash *hash, struct pw_span key);
     void (*absorb)(union pw_hash *hash, struct pw_span bytes);
 
-    /* End a message of a batch: its leaf, 32 bytes. NULL where `batch` is 1. */
-    void (*finish)(union pw_hash *hash, uint8_t *leaf);
+    /* End a message of a batch: its leaf. NULL where `batch` is 1. */
+    void (*finish)(union pw_hash *hash, struct pw_node *leaf);
 
     /*
      * End a message that is alone. `key` is borrowed by suites with key pairs, ignored by
