@@ -16,40 +16,16 @@
 #include "common/pickle/layer_walk.h"
 #include "common/pickle/number.h"
 #include "common/pickle/text.h"
+#include "common/pickle/wrapper.h"
 
 enum {
     CELLS_BYTES = 16 << 20, /* of what the states of wrappers are made of */
     MEMO_SLACK = 65536,     /* as the scanner's */
-    FIELDS_DEEP = 8,        /* dtypes in dtypes */
-    HAS_OBJECT = 1,         /* NPY_ITEM_HASOBJECT, a flag of a dtype */
-};
-
-enum kind {
-    OTHER, /* what no wrapper's state holds */
-    TEXT,  /* `ref` is the offset of the opcode that pushed it */
-    NUMBER,
-    NONE,
-    FALSE,
-    TRUE,
-    CLASS,       /* joblib.numpy_pickle:NumpyArrayWrapper */
-    ARRAY_CLASS, /* numpy:ndarray and what reads like it */
-    DTYPE_CLASS, /* numpy:dtype */
-    TUPLE,       /* `ref` is a cell with the count; the items are in those behind it */
-    DICT,        /* `ref` is a cell with the count and the first of the cells, two a pair */
-    DTYPE,       /* `ref` is a cell with its name, and one with its state or OTHER */
-    WRAPPER,     /* `ref` is a cell that becomes NONE when it has had its state */
-    ABSENT,      /* a memo entry that was never written */
-};
-
-struct value {
-    uint32_t kind;
-    uint32_t ref;
 };
 
 struct machine {
     struct pw_layer *layer;
-    struct pw_span in;
-    struct pw_buf *cells;
+    struct cells cells;
     struct pw_buf *memo;
     uint64_t memo_count; /* entries that are there */
     struct pw_buf *stack;
@@ -83,12 +59,6 @@ add(struct machine *m, struct pw_buf *buf, const void *item, size_t len)
     return true;
 }
 
-static struct value *
-values_of(const struct pw_buf *buf)
-{
-    return (struct value *)(void *)buf->bytes;
-}
-
 static uint32_t
 count_of(const struct pw_buf *buf)
 {
@@ -98,15 +68,15 @@ count_of(const struct pw_buf *buf)
 static struct value
 cell(const struct machine *m, uint32_t at)
 {
-    return values_of(m->cells)[at];
+    return values_of(m->cells.table)[at];
 }
 
 /* A new cell that holds `value`; *at is its number. */
 static bool
 add_cell(struct machine *m, struct value value, uint32_t *at)
 {
-    *at = count_of(m->cells);
-    return add(m, m->cells, &value, sizeof value);
+    *at = count_of(m->cells.table);
+    return add(m, m->cells.table, &value, sizeof value);
 }
 
 /* ---- stack ------------------------------------------------------------------------------
@@ -192,211 +162,6 @@ run_plain(struct machine *m, const struct pw_op *op)
     return use(m, above) && use(m, info->pops) && (info->pushes == 0 || push(m, OTHER, 0));
 }
 
-/* ---- constants --------------------------------------------------------------------------
- */
-
-static struct pw_span
-text_of(const struct machine *m, struct value value)
-{
-    struct pw_op op = {0};
-    (void)pw_decode(m->in, value.ref, &op);
-    return op.code == PW_OP_UNICODE ? op.line : pw_op_data(m->in, &op);
-}
-
-static bool
-is_text(const struct machine *m, struct value value, const char *wanted)
-{
-    return value.kind == TEXT && pw_span_equal(text_of(m, value), pw_span_str(wanted));
-}
-
-/* False when it is no number of up to eight bytes. */
-static bool
-number_of(const struct machine *m, struct value value, int64_t *number)
-{
-    struct pw_op op = {0};
-    if (value.kind != NUMBER || pw_decode(m->in, value.ref, &op) != PW_DECODE_OP) {
-        return false;
-    }
-    if (op.code != PW_OP_LONG1) {
-        *number = op.code == PW_OP_BININT ? (int32_t)op.arg : (int64_t)op.arg;
-        return true;
-    }
-    struct pw_span bytes = pw_op_data(m->in, &op);
-    if (bytes.len > sizeof *number) {
-        return false;
-    }
-    bool negative = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0;
-    uint64_t bits = negative ? UINT64_MAX : 0;
-    for (size_t i = bytes.len; i-- > 0;) {
-        bits = bits << 8 | bytes.ptr[i];
-    }
-    *number = (int64_t)bits;
-    return true;
-}
-
-static bool
-is_number(const struct machine *m, struct value value, int64_t wanted)
-{
-    int64_t number;
-    return number_of(m, value, &number) && number == wanted;
-}
-
-/* The items of a tuple; NULL when it is none, or not of this length. */
-static const struct value *
-items_of(const struct machine *m, struct value value, uint32_t count)
-{
-    if (value.kind != TUPLE || cell(m, value.ref).ref != count) {
-        return NULL;
-    }
-    return values_of(m->cells) + value.ref + 1;
-}
-
-/* ---- the size of an array ---------------------------------------------------------------
- */
-
-struct dtype {
-    bool objects;
-    uint64_t bytes;
-};
-
-/* A kind and a size: "f8". */
-static bool
-read_name(struct pw_span text, uint8_t *kind, uint64_t *bytes)
-{
-    struct pw_cursor cur = pw_cursor_over(text);
-    *kind = (uint8_t)pw_cursor_uint(&cur, 1);
-    return !cur.truncated && pw_number_index(cur.rest, bytes);
-}
-
-static bool read_dtype(const struct machine *m, struct value value, unsigned depth,
-                       struct dtype *out);
-
-/* The fields of a structured type: {name: (dtype, offset), …}, all of them inside it. */
-static bool
-read_fields(const struct machine *m, struct value fields, unsigned depth, uint64_t whole)
-{
-    if (fields.kind != DICT) {
-        return fields.kind == NONE;
-    }
-    struct value dict = cell(m, fields.ref);
-    for (uint32_t i = 0; i < dict.kind; i++) {
-        const struct value *pair = items_of(m, cell(m, dict.ref + 2 * i + 1), 2);
-        struct dtype field;
-        int64_t offset;
-        if (pair == NULL || !read_dtype(m, pair[0], depth + 1, &field) || field.objects ||
-            !number_of(m, pair[1], &offset) || offset < 0 || (uint64_t)offset > whole ||
-            field.bytes > whole - (uint64_t)offset) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Strings and structures carry their size in the state. */
-static bool
-read_flexible(const struct machine *m, const struct value *state, unsigned depth,
-              struct dtype *out)
-{
-    int64_t bytes;
-    int64_t alignment;
-    int64_t flags;
-    if (!number_of(m, state[5], &bytes) || bytes < 1 ||
-        !number_of(m, state[6], &alignment) || alignment < 1 || /* numpy divides by it */
-        !number_of(m, state[7], &flags) || (flags & HAS_OBJECT) != 0 ||
-        state[2].kind != NONE) {
-        return false;
-    }
-    out->bytes = (uint64_t)bytes;
-    return read_fields(m, state[4], depth, out->bytes);
-}
-
-/*
- * numpy.dtype(name, False, True) and its state (version, order, subarray, names, fields,
- * size, alignment, flags[, metadata]), as numpy's arraydescr_reduce makes them.
- */
-static bool
-read_dtype(const struct machine *m, struct value value, unsigned depth, struct dtype *out)
-{
-    *out = (struct dtype){0};
-    if (value.kind != DTYPE || depth > FIELDS_DEEP) {
-        return false;
-    }
-    uint8_t kind;
-    uint64_t bytes;
-    struct value whole = cell(m, value.ref + 1);
-    const struct value *state = items_of(m, whole, 8);
-    bool dated = state == NULL;
-    state = dated ? items_of(m, whole, 9) : state;
-    if (state == NULL || !is_number(m, state[0], dated ? 4 : 3) ||
-        !read_name(text_of(m, cell(m, value.ref)), &kind, &bytes)) {
-        return false;
-    }
-    if (!dated && memchr("SUV", kind, 3) != NULL) {
-        return read_flexible(m, state, depth, out);
-    }
-    bool plain = state[2].kind == NONE && state[3].kind == NONE && state[4].kind == NONE &&
-                 is_number(m, state[5], -1) && is_number(m, state[6], -1);
-    if (kind == 'O' && !dated) {
-        out->objects = true; /* and joblib must see it so too: 63 is what numpy writes */
-        return plain && is_number(m, state[7], 63);
-    }
-    out->bytes = bytes;
-    return plain && is_number(m, state[7], 0) && bytes >= 1 && bytes <= 32 &&
-           (dated ? memchr("mM", kind, 2) : memchr("biufc", kind, 5)) != NULL;
-}
-
-/* How many items an array of this shape has; false when that is not clear. */
-static bool
-read_shape(const struct machine *m, struct value shape, uint64_t *count)
-{
-    if (shape.kind != TUPLE) {
-        return false;
-    }
-    uint32_t dimensions = cell(m, shape.ref).ref;
-    *count = 1;
-    bool none = false;
-    for (uint32_t i = 0; i < dimensions; i++) {
-        int64_t size;
-        if (!number_of(m, cell(m, shape.ref + 1 + i), &size) || size < 0) {
-            return false;
-        }
-        none |= size == 0;
-        if (__builtin_mul_overflow(*count, (uint64_t)size, count)) {
-            *count = UINT64_MAX;
-        }
-    }
-    *count = none ? 0 : *count;
-    return true;
-}
-
-enum member { SUBCLASS, SHAPE, ORDER, DTYPE_OF, ALLOW_MMAP, ALIGNMENT, MEMBERS };
-
-/* What a wrapper's state says; false when something is there twice or not known. */
-static bool
-read_members(const struct machine *m, struct value state,
-             struct value members[static MEMBERS])
-{
-    static const char *const names[MEMBERS] = {
-        "subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"};
-    if (state.kind != DICT) {
-        return false;
-    }
-    struct value dict = cell(m, state.ref);
-    for (uint32_t i = 0; i < dict.kind; i++) {
-        struct value key = cell(m, dict.ref + 2 * i);
-        size_t which = 0;
-        while (which < MEMBERS && !is_text(m, key, names[which])) {
-            which++;
-        }
-        if (which == MEMBERS || members[which].kind != ABSENT) {
-            return false;
-        }
-        members[which] = cell(m, dict.ref + 2 * i + 1);
-    }
-    return members[SUBCLASS].kind == ARRAY_CLASS &&
-           (is_text(m, members[ORDER], "C") || is_text(m, members[ORDER], "F"));
-}
-
 /* ---- cutting out ------------------------------------------------------------------------
  */
 
@@ -404,7 +169,7 @@ read_members(const struct machine *m, struct value state,
 static bool
 cut_out(struct machine *m, size_t from, size_t to)
 {
-    struct pw_cursor cur = pw_cursor_over(m->in);
+    struct pw_cursor cur = pw_cursor_over(m->cells.in);
     (void)pw_cursor_take(&cur, m->cut);
     struct pw_span kept = pw_cursor_take(&cur, from - m->cut);
     m->wrapped = true;
@@ -419,12 +184,12 @@ cut_pickle(struct machine *m, size_t at)
 {
     struct pw_op op = {.end = at};
     do {
-        if (pw_decode(m->in, op.end, &op) != PW_DECODE_OP) {
+        if (pw_decode(m->cells.in, op.end, &op) != PW_DECODE_OP) {
             return refuse(m, PW_R_LAYER_BROKEN);
         }
     } while (op.effect != PW_EFFECT_STOP);
     uint8_t digits[PW_DIGITS];
-    struct pw_cursor cur = pw_cursor_over(m->in);
+    struct pw_cursor cur = pw_cursor_over(m->cells.in);
     (void)pw_cursor_take(&cur, at);
     struct pw_span pickle = pw_cursor_take(&cur, op.end - at);
     pw_layer_inside(m->layer, pw_layer_bare, pickle, "joblib", "@",
@@ -433,43 +198,34 @@ cut_pickle(struct machine *m, size_t at)
 }
 
 static bool
-cut_raw(struct machine *m, size_t at, struct value alignment, uint64_t count,
-        uint64_t bytes)
+cut_raw(struct machine *m, size_t at, const struct wrapped *array)
 {
-    struct pw_cursor cur = pw_cursor_over(m->in);
+    struct pw_cursor cur = pw_cursor_over(m->cells.in);
     (void)pw_cursor_take(&cur, at);
-    if (alignment.kind == NUMBER) {
+    if (array->padded) {
         (void)pw_cursor_take(&cur, pw_cursor_uint(&cur, 1));
-    } else if (alignment.kind != ABSENT && alignment.kind != NONE) {
-        return refuse(m, PW_R_LAYER_UNKNOWN);
     }
-    if (__builtin_mul_overflow(count, bytes, &bytes)) {
+    uint64_t bytes;
+    if (__builtin_mul_overflow(array->count, array->bytes, &bytes)) {
         bytes = UINT64_MAX;
     }
     (void)pw_cursor_take(&cur, bytes);
     if (cur.truncated) {
         return refuse(m, PW_R_LAYER_BROKEN);
     }
-    return cut_out(m, at, m->in.len - cur.rest.len);
+    return cut_out(m, at, m->cells.in.len - cur.rest.len);
 }
 
 /* The array behind the BUILD that ends at `at`. joblib ends the FRAME there. */
 static bool
 cut_array(struct machine *m, size_t at, struct value state)
 {
-    struct value members[MEMBERS];
-    for (size_t i = 0; i < MEMBERS; i++) {
-        members[i] = (struct value){.kind = ABSENT};
-    }
-    struct dtype dtype;
-    uint64_t count;
+    struct wrapped array;
     if ((m->frame_end != UINT64_MAX && m->frame_end != at) ||
-        !read_members(m, state, members) || !read_shape(m, members[SHAPE], &count) ||
-        !read_dtype(m, members[DTYPE_OF], 0, &dtype)) {
+        !pw_wrapper_read(&m->cells, state, &array)) {
         return refuse(m, PW_R_LAYER_UNKNOWN);
     }
-    return dtype.objects ? cut_pickle(m, at)
-                         : cut_raw(m, at, members[ALIGNMENT], count, dtype.bytes);
+    return array.objects ? cut_pickle(m, at) : cut_raw(m, at, &array);
 }
 
 /* ---- opcodes: false ends the run, refused or not
@@ -502,7 +258,7 @@ make_tuple(struct machine *m, uint32_t count)
         return false;
     }
     const struct value *items = values_of(m->stack) + count_of(m->stack) - count;
-    return (count == 0 || add(m, m->cells, items, count * sizeof *items)) &&
+    return (count == 0 || add(m, m->cells.table, items, count * sizeof *items)) &&
            use(m, count) && push(m, TUPLE, at);
 }
 
@@ -546,11 +302,11 @@ run_store(struct machine *m, const struct pw_op *op)
     }
     if (into.kind == DICT && count % 2 == 0 && cell(m, into.ref).kind == 0) {
         const struct value *items = values_of(m->stack) + count_of(m->stack) - count;
-        struct value dict = {.kind = count / 2, .ref = count_of(m->cells)};
-        if (count > 0 && !add(m, m->cells, items, count * sizeof *items)) {
+        struct value dict = {.kind = count / 2, .ref = count_of(m->cells.table)};
+        if (count > 0 && !add(m, m->cells.table, items, count * sizeof *items)) {
             return false;
         }
-        values_of(m->cells)[into.ref] = dict;
+        values_of(m->cells.table)[into.ref] = dict;
     } else if (into.kind == DICT) {
         return refuse(m, PW_R_LAYER_UNKNOWN);
     }
@@ -695,7 +451,8 @@ run_import_stack(struct machine *m, const struct pw_op *op)
     if (mod.kind != TEXT || name.kind != TEXT) {
         return refuse(m, PW_R_LAYER_UNKNOWN);
     }
-    return use(m, 2) && import(m, text_of(m, mod), text_of(m, name));
+    return use(m, 2) &&
+           import(m, pw_cells_text(&m->cells, mod), pw_cells_text(&m->cells, name));
 }
 
 static bool
@@ -714,12 +471,13 @@ run_call(struct machine *m, const struct pw_op *op)
         return run_plain(m, op);
     }
     uint32_t at;
-    if (callee.kind == CLASS && op->code == PW_OP_NEWOBJ && items_of(m, args, 0) != NULL) {
+    if (callee.kind == CLASS && op->code == PW_OP_NEWOBJ &&
+        pw_cells_items(&m->cells, args, 0) != NULL) {
         m->stack->len -= 2 * sizeof args;
         m->waiting++;
         return add_cell(m, (struct value){.kind = OTHER}, &at) && push(m, WRAPPER, at);
     }
-    const struct value *three = items_of(m, args, 3);
+    const struct value *three = pw_cells_items(&m->cells, args, 3);
     if (callee.kind == DTYPE_CLASS && op->code == PW_OP_REDUCE && three != NULL &&
         three[0].kind == TEXT && three[1].kind == FALSE && three[2].kind == TRUE) {
         struct value name = three[0];
@@ -746,12 +504,12 @@ run_build(struct machine *m, const struct pw_op *op)
         if (!is_fresh(m, target)) {
             return refuse(m, PW_R_LAYER_UNKNOWN);
         }
-        values_of(m->cells)[target.ref].kind = NONE;
+        values_of(m->cells.table)[target.ref].kind = NONE;
         m->waiting--;
         return cut_array(m, op->end, state);
     }
     if (target.kind == DTYPE) { /* a second state would change what the first one said */
-        struct value *known = &values_of(m->cells)[target.ref + 1];
+        struct value *known = &values_of(m->cells.table)[target.ref + 1];
         bool first = known->kind == OTHER && state.kind == TUPLE;
         *known = first ? state : (struct value){.kind = NONE};
     }
@@ -763,7 +521,7 @@ static bool
 run_frame(struct machine *m, const struct pw_op *op)
 {
     m->frame_end = op->end + op->arg;
-    return op->arg <= m->in.len - op->end;
+    return op->arg <= m->cells.in.len - op->end;
 }
 
 static bool
@@ -814,7 +572,7 @@ static void
 run(struct machine *m)
 {
     struct pw_op op = {0};
-    while (pw_decode(m->in, m->next, &op) == PW_DECODE_OP) {
+    while (pw_decode(m->cells.in, m->next, &op) == PW_DECODE_OP) {
         if (op.end > m->frame_end) {
             m->frame_end = UINT64_MAX;
         }
@@ -854,8 +612,7 @@ pw_layer_open_arrays(struct pw_layer *layer, const struct pw_layer_rule *rule,
     const struct pw_limits *limits = layer->limits;
     struct machine m = {
         .layer = layer,
-        .in = bytes,
-        .cells = table(layer, 0, CELLS_BYTES),
+        .cells = {.in = bytes, .table = table(layer, 0, CELLS_BYTES)},
         .memo = table(layer, 1, (limits->max_memo + MEMO_SLACK) * sizeof(struct value)),
         .stack = table(layer, 2, (limits->max_stack + 1ull) * sizeof(struct value)),
         .marks = table(layer, 3, (limits->max_stack + 1ull) * sizeof(uint32_t)),
