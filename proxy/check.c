@@ -76,7 +76,42 @@ check_folder(const struct pw_settings *settings, const char *setting, const char
     return PW_E_OK;
 }
 
-/* The audit log can be appended to; its folder is `state` or must be there. */
+/* The folder of `file` is `state`, or is there and can be written. */
+static enum pw_err
+check_folder_of(const struct pw_settings *settings, const char *setting, const char *file,
+                struct pw_why *why)
+{
+    struct stat is;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", file);
+    cut_last(folder);
+    if (strcmp(folder, settings->state) == 0) {
+        return PW_E_OK; /* checked, and made when it is not there */
+    }
+    if (stat(folder, &is) != 0 || !S_ISDIR(is.st_mode)) {
+        return refuse(settings, setting, why, "there is no folder %s; run mkdir -p %s",
+                      folder, folder);
+    }
+    return check_folder(settings, setting, folder, why);
+}
+
+/* A socket can be made there. One that is there is the wall's, which may be running. */
+static enum pw_err
+check_control(const struct pw_settings *settings, struct pw_why *why)
+{
+    struct stat is;
+    const char *path = settings->control;
+    if (strcmp(path, "-") == 0) {
+        return PW_E_OK;
+    }
+    if (lstat(path, &is) == 0 && !S_ISSOCK(is.st_mode)) {
+        return refuse(settings, "control", why,
+                      "%s is no socket; move it away, or name another path", path);
+    }
+    return check_folder_of(settings, "control", path, why);
+}
+
+/* The audit log can be appended to. */
 static enum pw_err
 check_audit(const struct pw_settings *settings, struct pw_why *why)
 {
@@ -90,17 +125,7 @@ check_audit(const struct pw_settings *settings, struct pw_why *why)
                       "%s is %s; name a file that this user may write", file,
                       S_ISDIR(is.st_mode) ? "a folder" : "not writable");
     }
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", file);
-    cut_last(folder);
-    if (strcmp(folder, settings->state) == 0) {
-        return PW_E_OK; /* checked, and made when it is not there */
-    }
-    if (stat(folder, &is) != 0 || !S_ISDIR(is.st_mode)) {
-        return refuse(settings, "audit.file", why, "there is no folder %s; run mkdir -p %s",
-                      folder, folder);
-    }
-    return check_folder(settings, "audit.file", folder, why);
+    return check_folder_of(settings, "audit.file", file, why);
 }
 
 /* A bare key serves the envelopes of other programs only. */
@@ -219,6 +244,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
 {
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *keys = NULL;
     enum pw_err err = check_folder(settings, "state", settings->state, why);
+    err = err == PW_E_OK ? check_control(settings, why) : err;
     err = err == PW_E_OK ? check_audit(settings, why) : err;
     err = err == PW_E_OK ? pw_check_keys(settings, &keys, why) : err;
     err = err == PW_E_OK ? check_replay(settings, why) : err;

@@ -277,6 +277,19 @@ def test_an_answer_that_is_no_walls_is_not_believed(tmp_path):
         path.unlink()
 
 
+@pytest.mark.parametrize("path, sentence", [
+    ("{folder}/none/c.sock", "there is no folder {folder}/none; run mkdir -p {folder}/none"),
+    ("{folder}/file", "{folder}/file is no socket; move it away, or name another path"),
+    ("{folder}/file/c.sock", "there is no folder {folder}/file"),
+])
+def test_a_place_for_no_socket_stops_the_start(tmp_path, path, sentence):
+    (tmp_path / "file").write_text("")
+    wall = Wall(tmp_path / "wall", channel("jobs", in_bind=[tcp()], out_bind=[tcp()]))
+    wall.config.write_text(f'control = "{path.format(folder=tmp_path)}"\n' + wall.config.read_text())
+    for command in ("check-config", "run"):
+        assert sentence.format(folder=tmp_path) in run(command, "--config", wall.config, code=78).stderr
+
+
 def test_a_wall_can_do_without(tmp_path):
     wall = Wall(tmp_path / "wall", channel("jobs", in_bind=[tcp()], out_bind=[tcp()]))
     wall.config.write_text('control = "-"\n' + wall.config.read_text())

@@ -207,6 +207,31 @@ add_to_list(const char *name, unsigned version)
 }
 
 static void
+a_generation_is_counted_when_it_takes_over_and_shown_by_who_took_it(void **state)
+{
+    (void)state;
+    struct pw_why why = {0};
+    struct pw_keys_box *box = pw_keys_box(rig.keys, JOBS);
+    assert_int_equal(pw_keys_generation(rig.keys), 1);
+    assert_int_equal(atomic_load(&box->generation), 1);
+    assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_NEW);
+    assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_NEW);
+    assert_int_equal(pw_keys_generation(rig.keys), 3);
+    assert_int_equal(atomic_load(&box->generation), 1);
+    assert_int_equal(pw_keys_take(box)->generation, 3); /* the second was never taken */
+    assert_int_equal(atomic_load(&box->generation), 3);
+    assert_null(pw_keys_refusal(rig.keys));
+
+    write_key("z.pwkey", "");
+    assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_REFUSED);
+    assert_int_equal(pw_keys_generation(rig.keys), 3);
+    assert_string_equal(pw_keys_refusal(rig.keys), why.text);
+    assert_int_equal(unlink(path_of("z.pwkey")), 0);
+    assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
+    assert_null(pw_keys_refusal(rig.keys));
+}
+
+static void
 the_list_counts_beside_a_broken_file(void **state)
 {
     (void)state;
@@ -363,6 +388,7 @@ main(void)
         KEYS_TEST(a_change_is_left_for_every_channel_and_taken_once),
         KEYS_TEST(keys_that_nobody_took_give_way_to_newer_ones),
         KEYS_TEST(a_folder_that_is_not_in_order_changes_nothing_and_is_told_once),
+        KEYS_TEST(a_generation_is_counted_when_it_takes_over_and_shown_by_who_took_it),
         KEYS_TEST(the_list_counts_beside_a_broken_file),
         KEYS_TEST(the_audit_line_tells_who_signs),
         KEYS_TEST(a_wall_without_keys_has_nothing_to_look_at),
