@@ -32,6 +32,15 @@ pw_span_equal(struct pw_span a, struct pw_span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* Below, at or above zero, as a comes before, at or behind b in byte order. */
+static inline int
+pw_span_compare(struct pw_span a, struct pw_span b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter == 0 ? 0 : memcmp(a.ptr, b.ptr, shorter);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 struct pw_cursor {
     struct pw_span rest; /* what has not been read */
     bool truncated;      /* some read wanted more than there was */

@@ -36,10 +36,7 @@ enum { PARTS_MAX = 64 };
 static int
 compare(struct pw_span a, const char *text)
 {
-    struct pw_span b = pw_span_str(text);
-    size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter == 0 ? 0 : memcmp(a.ptr, b.ptr, shorter);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+    return pw_span_compare(a, pw_span_str(text));
 }
 
 static const struct row *

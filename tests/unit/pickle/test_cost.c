@@ -40,6 +40,16 @@ add_number(struct stream *to, uint64_t number, size_t width)
     }
 }
 
+/* `count`, and as many bytes. */
+static void
+add_counted(struct stream *to, int byte, uint32_t count)
+{
+    add_number(to, count, 4);
+    assert_true(count <= STREAM_MAX - to->len);
+    memset(to->bytes + to->len, byte, count);
+    to->len += count;
+}
+
 static void
 add_long(struct stream *to, uint64_t number)
 {
@@ -193,6 +203,21 @@ laughing_lists(struct stream *out)
     ADD(out, ".");
 }
 
+/* Each of 31 memo entries from `first` on gets the next one twice. */
+static void
+add_next_twice(struct stream *out, unsigned first)
+{
+    for (unsigned i = first; i < first + 31; i++) {
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "(h");
+        add_number(out, i + 1, 1);
+        ADD(out, "h");
+        add_number(out, i + 1, 1);
+        ADD(out, "e0");
+    }
+}
+
 /* All lists first, empty; then each gets the next one twice. */
 static void
 lists_filled_late(struct stream *out)
@@ -202,15 +227,7 @@ lists_filled_late(struct stream *out)
         ADD(out, "]\x94");
         ADD(out, "0");
     }
-    for (unsigned i = 0; i < 31; i++) {
-        ADD(out, "h");
-        add_number(out, i, 1);
-        ADD(out, "(h");
-        add_number(out, i + 1, 1);
-        ADD(out, "h");
-        add_number(out, i + 1, 1);
-        ADD(out, "e0");
-    }
+    add_next_twice(out, 0);
     ADD(out, "h\0.");
 }
 
@@ -224,15 +241,7 @@ deques_filled_late(struct stream *out)
         ADD(out, "h\0)R\x94");
         ADD(out, "0");
     }
-    for (unsigned i = 1; i < 32; i++) {
-        ADD(out, "h");
-        add_number(out, i, 1);
-        ADD(out, "(h");
-        add_number(out, i + 1, 1);
-        ADD(out, "h");
-        add_number(out, i + 1, 1);
-        ADD(out, "e0");
-    }
+    add_next_twice(out, 1);
     ADD(out, "h\1.");
 }
 
@@ -261,9 +270,7 @@ repeated_calls(struct stream *out)
     ADD(out, "\x80\x04"
              "cbuiltins\nbytearray\n\x94");
     ADD(out, "B");
-    add_number(out, 100000, 4);
-    memset(out->bytes + out->len, 'x', 100000);
-    out->len += 100000;
+    add_counted(out, 'x', 100000);
     ADD(out, "\x85\x94");
     ADD(out, "0");
     for (unsigned i = 0; i < 40; i++) {
@@ -296,9 +303,7 @@ repeated_data(struct stream *out)
 {
     ADD(out, "\x80\x04"
              "B");
-    add_number(out, 100000, 4);
-    memset(out->bytes + out->len, 'x', 100000);
-    out->len += 100000;
+    add_counted(out, 'x', 100000);
     ADD(out, "K\1\x86\x94"
              "0");
     for (unsigned i = 0; i < 40; i++) {
@@ -314,9 +319,7 @@ large_states(struct stream *out)
     ADD(out, "\x80\x04");
     for (unsigned i = 0; i < 40; i++) {
         ADD(out, "cm\nC\n)\x81\x8b");
-        add_number(out, 5000, 4);
-        memset(out->bytes + out->len, 1, 5000);
-        out->len += 5000;
+        add_counted(out, 1, 5000);
         ADD(out, "\x85"
                  "b0");
     }
@@ -327,9 +330,7 @@ static void
 long_integer(struct stream *out)
 {
     ADD(out, "\x80\x02\x8b");
-    add_number(out, 100000, 4);
-    memset(out->bytes + out->len, 1, 100000);
-    out->len += 100000;
+    add_counted(out, 1, 100000);
     ADD(out, ".");
 }
 
@@ -378,9 +379,7 @@ repeated_divisions(struct stream *out)
              "cfractions\nFraction\n\x94");
     for (unsigned i = 0; i < 2; i++) {
         ADD(out, "\x8b");
-        add_number(out, 60000, 4);
-        memset(out->bytes + out->len, 1 + (int)i, 60000);
-        out->len += 60000;
+        add_counted(out, 1 + (int)i, 60000);
     }
     ADD(out, "\x86\x94"
              "0");
@@ -395,9 +394,7 @@ static void
 long_integers_in_keys(struct stream *out)
 {
     ADD(out, "\x80\x04\x8b");
-    add_number(out, 60000, 4);
-    memset(out->bytes + out->len, 1, 60000);
-    out->len += 60000;
+    add_counted(out, 1, 60000);
     ADD(out, "\x94(");
     for (unsigned i = 0; i < 1000; i++) {
         ADD(out, "h\0");
@@ -447,9 +444,7 @@ static void
 long_names(struct stream *out)
 {
     ADD(out, "\x80\x04X");
-    add_number(out, 50000, 4);
-    memset(out->bytes + out->len, 'a', 50000);
-    out->len += 50000;
+    add_counted(out, 'a', 50000);
     ADD(out, "\x94"
              "0");
     for (unsigned i = 0; i < 5000; i++) {
