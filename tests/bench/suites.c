@@ -2,9 +2,11 @@
  *
  * The two ends of suites.py: send messages through what stands between, and take them.
  *
- *     bench_suites proxy IN OUT                          a bare zmq_proxy, until it is
- * killed bench_suites flow IN OUT PAYLOAD SECONDS           prints messages per second
- *     bench_suites flow IN OUT PAYLOAD SECONDS KEYS KEY  the same, of signed messages
+ *     bench_suites proxy IN OUT
+ *     bench_suites flow IN OUT PAYLOAD SECONDS [KEYS KEY]
+ *
+ * The first is a bare zmq_proxy, until it is killed. The second prints how many messages
+ * come through in a second, and how many were sent in all; signed with KEY, if it is named.
  *
  * Signed messages are signed before the clock starts, in batches as large as the suite has
  * them: as they leave a wall that has much to do.
@@ -25,7 +27,7 @@
 #include "common/base/file.h"
 #include "common/sign/sign.h"
 
-enum { PATIENCE_MS = 30000, FIRST = 200, LARGE = 65536, FIRST_LARGE = 20, MOST = 1000000 };
+enum { PATIENCE_MS = 30000, MOST = 1000000 };
 
 struct trailer {
     uint16_t len;
@@ -39,6 +41,7 @@ struct ends {
     struct pw_signer *signer; /* NULL: unsigned */
     struct trailer *trailers; /* of the messages to send */
     size_t count;             /* so many */
+    size_t total;             /* that came, in all runs */
 };
 
 /* Make the trailers of the next `count` messages. */
@@ -123,22 +126,27 @@ flow(struct ends *ends, size_t count)
         return 0;
     }
     bool all = consume(ends->pull, count, ends->payload.len);
+    ends->total += count;
     uint64_t took = pw_clock_steady() - began;
     pthread_join(thread, NULL);
     return all ? (double)count * 1e9 / (double)took : 0;
 }
 
-/* How many messages take about `seconds`; a few go ahead to find out, and to connect. */
+/*
+ * How many messages take about `seconds`. More and more go ahead to find out: until
+ * connections stand, buffers are full, and a wall that remembers senders knows this one.
+ */
 static size_t
 fit(struct ends *ends, double seconds)
 {
-    size_t first = ends->payload.len >= LARGE ? FIRST_LARGE : FIRST;
     double rate = 0;
-    for (size_t count = 1; count <= first * 100; count *= 10) {
+    double took = 0;
+    for (size_t count = 1; count < MOST && took < seconds / 3; count *= 4) {
         rate = flow(ends, count);
-        if (rate == 0 || (count > 1 && (double)count / rate > seconds / 20)) {
-            break;
+        if (rate == 0) {
+            return 1; /* which will not come either */
         }
+        took = (double)count / rate;
     }
     double count = rate * seconds;
     return count > MOST ? MOST : count < 2 ? 2 : (size_t)count;
@@ -169,7 +177,7 @@ run_flow(struct ends *ends, const char *in, const char *out, double seconds)
     zmq_close(ends->pull);
     zmq_ctx_term(ctx);
     free(ends->trailers);
-    printf("%.1f\n", rate);
+    printf("%.1f %zu\n", rate, ends->total);
     return rate > 0 ? 0 : 1;
 }
 

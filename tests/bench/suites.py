@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each signature suite costs on the wire: messages a second through a bare zmq_proxy, a wall
 that does not sign, one that signs, one that verifies, and a signing wall in front of a verifying
-one. Real processes over loopback tcp, all of one build, the subjects in turns; medians, and their
-ratios to the wall without signatures and to zmq_proxy.
+one. Real processes over loopback tcp, all of one build, the subjects in turns; medians, their
+ratios to the wall without signatures and to zmq_proxy, and the processor time that a message takes
+in what stands between the ends, which moves less than the rest when the machine has other work.
 
 Usage: suites.py PATH/TO/bench_suites [--rounds N] [--seconds S] [--audit each|summary] [WORD…]
 
@@ -60,6 +61,12 @@ def address():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def processor_time(process):
+    """Seconds."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Bench:
@@ -136,7 +143,7 @@ class Bench:
         return processes, (places[0], places[-1])
 
     def measure(self, subject, load, seconds):
-        """Messages per second."""
+        """Messages per second, and microseconds of processor time a message."""
         name, walls, suite = subject
         processes, ends = self.start(walls, suite)
         signed = [self.folder / suite / "sign", "bench"] if name.startswith("verify") else []
@@ -147,22 +154,25 @@ class Bench:
                 text=True,
                 timeout=300,
             )
+            used = sum(map(processor_time, processes))
         finally:
             for process in reversed(processes):
                 process.send_signal(signal.SIGKILL if walls is None else signal.SIGTERM)
                 process.wait(60)
         if done.returncode != 0:
             raise SystemExit(f"suites.py: {name}, {load}: not all messages came: {done.stderr}")
-        return float(done.stdout)
+        rate, total = done.stdout.split()
+        return float(rate), used / int(total) * 1e6
 
 
 def show(load, rates):
-    middle = {name: statistics.median(each) for name, each in rates.items()}
-    print(f"\n{load:34}    msg/s   of no signatures   of zmq_proxy")
+    middle = {name: statistics.median(rate for rate, _ in each) for name, each in rates.items()}
+    print(f"\n{load:34}    msg/s   of no signatures   of zmq_proxy   us a message")
     for name, rate in middle.items():
         plain = middle.get("chain, no signatures" if name.startswith("chain") else "no signatures")
         beside = [f"{rate / base:12.3f}" if base else " " * 12 for base in (plain, middle.get("zmq_proxy"))]
-        print(f"    {name:26} {rate:12,.0f}       {beside[0]}  {beside[1]}", flush=True)
+        used = statistics.median(used for _, used in rates[name])
+        print(f"    {name:26} {rate:12,.0f}       {beside[0]}  {beside[1]} {used:14.2f}", flush=True)
     gains = []
     for deed in DEEDS:
         one, many = middle.get(f"{deed} ed25519"), middle.get(f"{deed} ed25519-batch")
@@ -179,7 +189,7 @@ def main():
     words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--seconds", type=float, default=0.5, help="about so long a run")
     words.add_argument("--audit", choices=("each", "summary"), default="each", help="audit.pass of the walls")
-    options = words.parse_args()
+    options = words.parse_intermixed_args()
     sizes = [word for word in options.pick if word in LOADS] or list(LOADS)
     picked = [word for word in options.pick if word not in LOADS]
     rows = [row for row in subjects() if not picked or any(word in row[0] for word in picked)]
