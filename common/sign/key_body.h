@@ -30,11 +30,11 @@ struct pw_key {
     char file[NAME_MAX + 1];
     atomic_bool revoked; /* the list may name it while relays use it */
     uint8_t id[PW_KEY_ID];
-    uint8_t public_key[PW_KEY_BYTES]; /* Ed25519 only */
+    uint8_t public_key[PW_KEY_BYTES]; /* of a pair */
 
     /*
      * sodium_malloc memory, read-only once filled; NULL in the public half of a pair.
-     * Ed25519 keeps seed and public key here, the 64 bytes that libsodium signs with. It
+     * A pair keeps seed and public key here, the 64 bytes that libsodium signs with. It
      * stays readable: the ring is shared between threads, and closing the pages between
      * uses would cost two system calls a message.
      */

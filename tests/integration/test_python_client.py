@@ -268,9 +268,10 @@ def random_messages(chance, count):
             for _ in range(count)]
 
 
-def test_python_takes_what_c_signs(keys, verifying):
-    messages = random_messages(random.Random(1), 60) + [[b""] * 1024]
-    answer = run(PEER, "sign", keys, "alpha", "jobs", stdin=b"".join(map(packed, messages)))
+@pytest.mark.parametrize("how", ["sign", "batch"])
+def test_python_takes_what_c_signs(keys, verifying, how):
+    messages = random_messages(random.Random(1), 60) + [[b""] * 1024] + [[b"small"]] * 300
+    answer = run(PEER, how, keys, "alpha", "jobs", stdin=b"".join(map(packed, messages)))
     verifier = client.Verifier(client.load_keys(verifying), "jobs")
     for seq, frames in enumerate(messages, 1):
         size, = struct.unpack(">H", answer[:2])
@@ -301,11 +302,14 @@ def test_c_says_what_python_says(keys, verifying):
     signer = client.Signer(client.Key.load(keys / "alpha.pwkey"), "jobs")
     cases = [case for frames in random_messages(chance, 40)
              for case in mutations(chance, frames, signer.sign(frames))]
+    messages = random_messages(chance, 33)
+    cases += [case for frames, trailer in zip(messages, signer.sign_batch(messages))
+              for case in mutations(chance, frames, trailer)]
     answers = run(PEER, "verify", verifying, "jobs", stdin=b"".join(with_trailer(*case) for case in cases))
     answers = answers.decode().split()
     verifier = client.Verifier(client.load_keys(verifying), "jobs", replay=False)
     assert answers == [refusal(verifier.check, *case) or "ok" for case in cases]
-    assert answers.count("ok") >= 40 and len(set(answers)) >= 5
+    assert answers.count("ok") >= 73 and len(set(answers)) >= 5
 
 
 def test_files_go_both_ways(keys, verifying, tmp_path):
@@ -466,6 +470,42 @@ def test_a_signature_has_an_age(seconds, code):
     assert refusal(verifier.check, [b"N."], trailer) == code
     assert refusal(client.Verifier([key], "jobs", max_age=None, max_future=None).check, [b"N."], trailer) is None
     verifier.check([b"N."], signer.sign([b"N."]))  # a clock that jumped has changed nothing
+
+
+def test_a_batch_is_signed_at_once():
+    key = client.Key("ed25519-batch", b"k" * 32)
+    signer, verifier = client.Signer(key, "jobs"), client.Verifier([key], "jobs")
+    for size in (256, 1, 2):
+        trailers = signer.sign_batch([[b"N.", bytes([n])] for n in range(size)])
+        assert len({trailer[40:104] for trailer in trailers}) == 1
+        for number, trailer in enumerate(trailers):
+            assert verifier.check([b"N.", bytes([number])], trailer).key is key
+    assert signer.sign_batch([]) == []
+    for messages in ([[b"N."]] * 257, [[b"N."], []]):
+        with pytest.raises(ValueError):
+            signer.sign_batch(messages)
+    assert verifier.check([b""], signer.sign([b""])).seq == 260  # what was refused was not counted
+    fast = client.Signer(client.Key("blake2b", b"k" * 32), "jobs")
+    assert {len(trailer) for trailer in fast.sign_batch([[b"N."]] * 300)} == {72}
+
+
+def test_roots_are_remembered_of_what_was_accepted(monkeypatch):
+    key = client.Key("ed25519-batch", b"k" * 32)
+    signer, verifier = client.Signer(key, "jobs"), client.Verifier([key], "jobs")
+    verified = []
+    original = client._nacl.crypto_sign_open
+    monkeypatch.setattr(client._nacl, "crypto_sign_open", lambda *words: verified.append(words) or original(*words))
+    long_ago = time.time_ns() - 10**12
+    old = [trailer for _ in range(100) for trailer in signer.sign_batch([[b"N."]] * 2, long_ago)]
+    first, *others = signer.sign_batch([[b"N."]] * 64)
+    verifier.check([b"N."], first)
+    assert len(verified) == 1
+    for trailer in old:
+        assert refusal(verifier.check, [b"N."], trailer) == "sig.expired"
+    assert len(verified) == 1 + len(old)
+    for trailer in others:
+        verifier.check([b"N."], trailer)
+    assert len(verified) == 1 + len(old)
 
 
 def test_a_signer_does_not_survive_a_fork():

@@ -118,7 +118,10 @@ def test_a_batch_is_made(row, monkeypatch):
     monkeypatch.setattr(signer, "_heads", lambda batch, _: [heads([views], next(ticks))[0] for views in batch])
     trailers = signer.sign_batch(messages_of(row))
     for member in row["members"]:
-        assert trailers[member["index"]].hex() == member["trailer"]
+        trailer = trailers[member["index"]]
+        leaf = signer._ready.digest(trailer[:40], list(map(memoryview, messages_of(row)[member["index"]])))
+        assert (trailer.hex(), leaf.hex()) == (member["trailer"], member["leaf"])
+        assert client._climb(leaf, trailer[40:]).hex() == row["root"]
 
 
 @pytest.mark.parametrize("row", FILES["ed25519-batch"]["batches"], ids=lambda row: row["name"])

@@ -3,7 +3,8 @@
  * Signs or verifies what another implementation hands it on stdin, for
  * tests/integration/test_python_client.py:
  *     sign_peer sign KEYS KEY CHANNEL     messages; answers u16 length, trailer for each
- *     sign_peer verify KEYS CHANNEL       messages, each with u16 length, trailer behind
+ *     sign_peer batch KEYS KEY CHANNEL    the same, as many at a time as the key's suite
+ * lets sign_peer verify KEYS CHANNEL       messages, each with u16 length, trailer behind
  * it; answers a line for each: ok, or the reason A message is u16 frames, and u32 length,
  * bytes for each of them. Integers are big-endian.
  */
@@ -33,18 +34,45 @@ read_message(struct pw_cursor *cur)
 }
 
 static bool
+answer(const uint8_t *trailer, size_t len)
+{
+    const uint8_t size[2] = {(uint8_t)(len >> 8), (uint8_t)len};
+    return fwrite(size, sizeof size, 1, stdout) == 1 &&
+           fwrite(trailer, len, 1, stdout) == 1;
+}
+
+static bool
 sign_next(struct pw_signer *signer, struct pw_cursor *cur)
 {
     uint8_t trailer[PW_TRAILER_MAX];
     size_t count = read_message(cur);
-    size_t len = pw_signer_trailer_size(signer);
     if (cur->truncated ||
         pw_signer_sign(signer, frames, count, pw_clock_wall(), trailer) != PW_E_OK) {
         return false;
     }
-    const uint8_t size[2] = {(uint8_t)(len >> 8), (uint8_t)len};
-    return fwrite(size, sizeof size, 1, stdout) == 1 &&
-           fwrite(trailer, len, 1, stdout) == 1;
+    return answer(trailer, pw_signer_trailer_size(signer));
+}
+
+static bool
+sign_batch(struct pw_signer *signer, struct pw_cursor *cur)
+{
+    uint8_t trailer[PW_TRAILER_MAX];
+    size_t added = 0;
+    while (added < pw_signer_batch(signer) && cur->rest.len > 0) {
+        size_t slot;
+        size_t count = read_message(cur);
+        if (cur->truncated ||
+            pw_signer_add(signer, frames, count, pw_clock_wall(), &slot) != PW_E_OK) {
+            return false;
+        }
+        added = slot + 1;
+    }
+    pw_signer_close(signer);
+    bool good = true;
+    for (size_t i = 0; i < added && good; i++) {
+        good = answer(trailer, pw_signer_trailer(signer, i, trailer));
+    }
+    return good;
 }
 
 static bool
@@ -64,9 +92,10 @@ verify_next(struct pw_verifier *verifier, struct pw_cursor *cur)
 int
 main(int argc, char **argv)
 {
-    bool signs = argc == 5 && strcmp(argv[1], "sign") == 0;
+    bool batches = argc == 5 && strcmp(argv[1], "batch") == 0;
+    bool signs = batches || (argc == 5 && strcmp(argv[1], "sign") == 0);
     if (!signs && (argc != 4 || strcmp(argv[1], "verify") != 0)) {
-        fputs("sign_peer sign KEYS KEY CHANNEL, or sign_peer verify KEYS CHANNEL\n",
+        fputs("sign_peer sign|batch KEYS KEY CHANNEL, or sign_peer verify KEYS CHANNEL\n",
               stderr);
         return EXIT_FAILURE;
     }
@@ -88,7 +117,9 @@ main(int argc, char **argv)
     bool good = signer != NULL || verifier != NULL;
     struct pw_cursor cur = pw_cursor_over(pw_buf_span(&input));
     while (good && cur.rest.len > 0) {
-        good = signs ? sign_next(signer, &cur) : verify_next(verifier, &cur);
+        good = batches ? sign_batch(signer, &cur)
+               : signs ? sign_next(signer, &cur)
+                       : verify_next(verifier, &cur);
     }
     if (!good) {
         fprintf(stderr, "sign_peer: %s\n", why.text[0] != '\0' ? why.text : "bad input");

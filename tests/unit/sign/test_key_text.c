@@ -16,12 +16,15 @@
 #define HMAC_SECRET "PWSK1AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyDMBF5A"
 #define ED25519_SECRET "PWSK1AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyBMsbDq"
 #define ED25519_PUBLIC "PWPK1ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmSZElwD"
+#define BATCH_SECRET "PWSK1AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyC2ClZQ"
+#define BATCH_PUBLIC "PWPK1ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmRKwItd"
 #define ZERO_SECRET "PWSK1AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAvHuin"
 #define SMALL_ORDER "PWPK1AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4zopy"
 
 #define NAME64 "a123456789b123456789c123456789d123456789e123456789f123456789g123"
 #define HMAC_HEAD "picklewall-key: 1\nsuite: hmac-sha256\nid: a\nrole: sign\n"
 #define PAIR_HEAD "picklewall-key: 1\nsuite: ed25519\nid: a\n"
+#define BATCH_HEAD "picklewall-key: 1\nsuite: ed25519-batch\nid: a\n"
 
 struct good_case {
     const char *name;
@@ -41,6 +44,10 @@ static const struct good_case good_cases[] = {
     {"pair", PAIR_HEAD "role: sign\nsecret: " ED25519_SECRET "\n", PW_SUITE_ED25519, PW_ROLE_SIGN, "a", ""},
     {"public half", PAIR_HEAD "role: verify\npublic: " ED25519_PUBLIC "\n",
      PW_SUITE_ED25519, PW_ROLE_VERIFY, "a", ""},
+    {"pair for batches", BATCH_HEAD "role: sign\nsecret: " BATCH_SECRET "\n",
+     PW_SUITE_ED25519_BATCH, PW_ROLE_SIGN, "a", ""},
+    {"public half for batches", BATCH_HEAD "role: verify\npublic: " BATCH_PUBLIC "\n",
+     PW_SUITE_ED25519_BATCH, PW_ROLE_VERIFY, "a", ""},
     {"comments, blank lines, spaces, another order",
      "# mine\n\n  \npicklewall-key: 1\nsecret:   " HMAC_SECRET "  \nchannel: jobs-*\nrole:sign\n"
      "# na\xc3\xafve\nid: A.b_c-9\nsuite: hmac-sha256\n",
@@ -111,11 +118,15 @@ static const struct broken_case broken_cases[] = {
     {"a secret without its prefix", TEXT(HMAC_HEAD "secret: AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyDMBF5A\n"), "5: secret: not PWSK1"},
     {"an empty secret", TEXT(HMAC_HEAD "secret:\n"), "5: secret: not PWSK1"},
     {"the secret of another suite", TEXT(HMAC_HEAD "secret: " ED25519_SECRET "\n"), "5: secret: its check letters do not fit"},
+    {"the secret of a pair that signs no batches", TEXT(BATCH_HEAD "role: sign\nsecret: " ED25519_SECRET "\n"), "5: secret: its check letters do not fit"},
+    {"the public half of a pair that signs batches", TEXT(PAIR_HEAD "role: verify\npublic: " BATCH_PUBLIC "\n"), "5: public: its check letters do not fit"},
     {"a public key as a secret", TEXT(PAIR_HEAD "role: sign\nsecret: " ED25519_PUBLIC "\n"), "5: secret: not PWSK1"},
     {"a secret as a public key", TEXT(PAIR_HEAD "role: verify\npublic: " ED25519_SECRET "\n"), "5: public: not PWPK1"},
     {"a secret of zeros", TEXT(HMAC_HEAD "secret: " ZERO_SECRET "\n"), "5: the key is all zeros"},
     {"a public key that signs", TEXT(PAIR_HEAD "role: sign\npublic: " ED25519_PUBLIC "\n"), "5: a public key is for"},
     {"a pair that only verifies", TEXT(PAIR_HEAD "role: verify\nsecret: " ED25519_SECRET "\n"), "5: a verifying ed25519 key holds no secret"},
+    {"a public key that signs batches", TEXT(BATCH_HEAD "role: sign\npublic: " BATCH_PUBLIC "\n"), "5: a public key is for"},
+    {"a pair for batches that only verifies", TEXT(BATCH_HEAD "role: verify\nsecret: " BATCH_SECRET "\n"), "5: a verifying ed25519-batch key holds no secret"},
     {"a point of small order", TEXT(PAIR_HEAD "role: verify\npublic: " SMALL_ORDER "\n"), "5: not the public key of any"},
 };
 /* clang-format on */

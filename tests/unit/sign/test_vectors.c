@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "common/base/hex.h"
+#include "common/sign/batch.h"
 #include "common/sign/channel_key.h"
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
@@ -512,14 +513,44 @@ verify_batch(const struct pw_keyring *ring, const struct batch *batch, bool back
     }
 }
 
+/* The leaf of a message, and the root that the path of its trailer leads to. */
 static void
-member_is_there(const struct batch *batch, const json_t *member)
+leaf_and_root_are(const struct pw_key *key, const struct batch *batch, size_t index,
+                  const json_t *member)
+{
+    struct pw_trailer trailer;
+    struct pw_batch_tag tag;
+    struct pw_channel_key ready;
+    union pw_hash work;
+    struct pw_scope scope;
+    struct pw_node leaf;
+    struct pw_ascent ascent;
+    uint8_t wanted[PW_MERKLE_HASH];
+    struct pw_span bytes = {batch->trailers[index], batch->len[index]};
+    assert_true(pw_trailer_parse(bytes, &trailer));
+    assert_true(pw_batch_tag_read(trailer.tag, &tag));
+    assert_true(pw_scope_fill(&scope, text_of(batch->row, "channel"), PW_DIR_FORWARD));
+    pw_channel_key_fill(&ready, key, &scope);
+    struct pw_signed text = {trailer.head, &scope, batch->messages[index], 2};
+    pw_channel_key_leaf(&ready, &work, &text, &leaf);
+    assert_int_equal(read_hex(text_of(member, "leaf"), wanted, sizeof wanted),
+                     sizeof wanted);
+    assert_memory_equal(leaf.bytes, wanted, sizeof wanted);
+    pw_merkle_ascend(&ascent, &leaf, tag.index, tag.size, tag.path, NULL);
+    assert_int_equal(read_hex(text_of(batch->row, "root"), wanted, sizeof wanted),
+                     sizeof wanted);
+    assert_memory_equal(ascent.way[ascent.count].bytes, wanted, sizeof wanted);
+}
+
+static void
+member_is_there(const struct pw_key *key, const struct batch *batch, const json_t *member)
 {
     char text[2 * PW_TRAILER_MAX + 1];
     size_t index = (size_t)json_integer_value(json_object_get(member, "index"));
     assert_true(index < batch->size);
     pw_hex_encode((struct pw_span){batch->trailers[index], batch->len[index]}, text);
     assert_string_equal(text, text_of(member, "trailer"));
+    leaf_and_root_are(key, batch, index, member);
 }
 
 static void
@@ -539,7 +570,7 @@ every_batch_is_made_and_accepted(void **state)
         sign_batch(ring, batch);
         json_t *members = section(row, "members");
         for (size_t m = 0; m < json_array_size(members); m++) {
-            member_is_there(batch, json_array_get(members, m));
+            member_is_there(pw_keyring_at(ring, 0), batch, json_array_get(members, m));
         }
         verify_batch(ring, batch, false);
         verify_batch(ring, batch, true);
