@@ -13,7 +13,7 @@ branches=95
 
 # Branches that cannot be taken, as "pattern of the line | why".
 impossible=(
-    'pw_decode\(m->(frame|in), value\.ref|a value refers to an opcode that was decoded before'
+    'pw_decode\((m->frame|cells->in), value\.ref|a value refers to an opcode that was decoded before'
     'pw_machine_value_text\(m, value, &text\) \?|the value is a text, by the case it is in'
     'sum == UINT64_MAX \?|one tuple in 2^64 hashes to -1'
     'cap > UINT32_MAX \?|frames of gigabytes'

@@ -196,12 +196,20 @@ keep_items(struct pw_scan *m, uint32_t object, uint32_t first)
     return true;
 }
 
-static bool
-holds_global(const struct pw_scan *m, struct pw_value value)
+/* What a value says of the tuple that it is in: OBJECT_HAS_GLOBAL, OBJECT_PLANTS. */
+static uint16_t
+flags_of_item(const struct pw_scan *m, struct pw_value value)
 {
-    return value.kind == PW_V_GLOBAL ||
-           (value.kind == PW_V_TUPLE &&
-            (m->objects.at[value.ref].flags & OBJECT_HAS_GLOBAL) != 0);
+    switch (value.kind) {
+    case PW_V_GLOBAL:
+        return OBJECT_HAS_GLOBAL;
+    case PW_V_TUPLE:
+        return m->objects.at[value.ref].flags & (OBJECT_HAS_GLOBAL | OBJECT_PLANTS);
+    case PW_V_DICT:
+        return m->objects.at[value.ref].flags & OBJECT_PLANTS;
+    default:
+        return 0;
+    }
 }
 
 /* A tuple of the values from `first` to the top, which stay where they are. */
@@ -219,12 +227,13 @@ make_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t first, struct pw_
         struct pw_value value = m->stack.at[i];
         sum.size--;
         pw_cost_add(m, value, &sum);
-        flags |= holds_global(m, value) ? OBJECT_HAS_GLOBAL : 0;
+        flags |= flags_of_item(m, value);
     }
     if (!new_object(m, op, PW_V_TUPLE, sum, out) || !keep_items(m, out->ref, first)) {
         return false;
     }
     if (count > TUPLE_KEEPS) { /* too long for any rule: its globals stand as values */
+        m->objects.at[out->ref].flags = flags & OBJECT_PLANTS;
         return settle_all(m, op, first, &sum);
     }
     m->objects.at[out->ref].flags = flags;
@@ -274,15 +283,16 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
 /*
  * Keys that make another thing of an instance when setattr sets them, and those that no
  * state may have. An exception sets all of its state so; with a ring of contexts Python up
- * to 3.8 never finishes raising the next one. numpy asks any instance for the last three,
- * and takes memory at the address that an __array_interface__ tells.
+ * to 3.8 never finishes raising the next one. BUILD calls a __setstate__. numpy asks any
+ * instance for the last three, and takes memory at the address that an __array_interface__
+ * tells.
  */
 static const struct {
     const char *name;
     uint16_t flags;
 } special_keys[] = {
     {"__dict__", OBJECT_SPECIAL},
-    {"__setstate__", OBJECT_SPECIAL},
+    {"__setstate__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__class__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__context__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array__", OBJECT_SPECIAL | OBJECT_PLANTS},
@@ -327,7 +337,7 @@ flags_of_key(const struct pw_scan *m, struct pw_value key)
 }
 
 /* The values from `first` on are keys and values of `dict`, a dict or an instance. One that
- * is a state already may be the very __dict__ of its instance; and instances may have a
+ * is somewhere already may be the very __dict__ of an instance; and instances may have a
  * __getattr__ that looks among their items. */
 static void
 note_special(struct pw_scan *m, const struct pw_op *op, struct pw_value dict,
@@ -339,8 +349,9 @@ note_special(struct pw_scan *m, const struct pw_op *op, struct pw_value dict,
     }
     struct object *object = &m->objects.at[dict.ref];
     object->flags |= flags;
-    uint16_t bad = dict.kind == PW_V_INSTANCE ? OBJECT_PLANTS : 0;
-    bad |= (object->flags & OBJECT_BUILT) != 0 ? OBJECT_PLANTS | OBJECT_HIDES : 0;
+    bool taken = dict.kind == PW_V_INSTANCE || (object->flags & OBJECT_STORED) != 0;
+    uint16_t bad = taken ? OBJECT_PLANTS : 0;
+    bad |= (object->flags & OBJECT_BUILT) != 0 ? OBJECT_HIDES : 0;
     if ((flags & bad) != 0) {
         pw_machine_find(m, PW_R_STATE_SPECIAL, op);
     }
@@ -387,6 +398,21 @@ step_collect(struct pw_scan *m, const struct pw_op *op)
     return push(m, op, made);
 }
 
+/*
+ * Whether what was planted in an instance could be called now: by anything behind its
+ * state, and by a state or an append behind items, where its class may look for attributes.
+ * Picklers write what is appended first, then keys and values, then the state.
+ */
+static bool
+is_finished(const struct object *object, const struct pw_op *op, enum pw_use how)
+{
+    if (how == PW_USE_ITEMS && op->kind != PW_V_DICT) {
+        return (object->flags & (OBJECT_BUILT | OBJECT_KEYED | OBJECT_SPECIAL)) != 0;
+    }
+    return (object->flags & OBJECT_BUILT) != 0 ||
+           (how == PW_USE_BUILD && (object->flags & OBJECT_HIDES) != 0);
+}
+
 /* An opcode changes `target`: it must be made in this stream. `args` only matter to BUILD.
  */
 static bool
@@ -398,10 +424,11 @@ change(struct pw_scan *m, const struct pw_op *op, struct pw_value target, enum p
     }
     if (target.kind == PW_V_INSTANCE) {
         struct object *object = &m->objects.at[target.ref];
-        if ((object->flags & OBJECT_BUILT) != 0) {
+        if (is_finished(object, op, how)) {
             pw_machine_find(m, PW_R_TARGET_BUILT, op);
         }
         object->flags |= how == PW_USE_BUILD ? OBJECT_BUILT : 0;
+        object->flags |= how == PW_USE_ITEMS && op->kind == PW_V_DICT ? OBJECT_KEYED : 0;
         if ((object->flags & OBJECT_ORIGIN) != 0) {
             if (!use(m, op, object->link, how, args)) {
                 return false;
@@ -821,22 +848,6 @@ takes_mapping(const struct pw_scan *m, struct pw_value callee, struct pw_value a
     return args.kind != PW_V_TUPLE;
 }
 
-/* Whether the call makes something of a dict whose keys no attributes may be. */
-static bool
-takes_planted(const struct pw_scan *m, struct pw_value args)
-{
-    struct object tuple =
-        args.kind == PW_V_TUPLE ? m->objects.at[args.ref] : (struct object){0};
-    for (uint32_t i = 0; i < tuple.count && i < TUPLE_KEEPS; i++) {
-        struct pw_value item = m->items.at[tuple.link + i];
-        if (item.kind == PW_V_DICT &&
-            (m->objects.at[item.ref].flags & OBJECT_PLANTS) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Why a value may not be called; NONE for a global, which a policy judges. */
 static enum pw_reason
 call_reason(struct pw_value callee)
@@ -868,7 +879,7 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
     if (reason != PW_R_NONE) {
         pw_machine_find(m, reason, op);
     }
-    if (takes_planted(m, args)) {
+    if (args.kind == PW_V_TUPLE && (m->objects.at[args.ref].flags & OBJECT_PLANTS) != 0) {
         pw_machine_find(m, PW_R_STATE_SPECIAL, op);
     }
     struct pw_value made;
@@ -980,7 +991,7 @@ is_mapping(const struct pw_scan *m, struct pw_value value, unsigned flags)
            (m->objects.at[value.ref].flags & flags) != 0;
 }
 
-/* A mapping whose items become attributes: it is a state now. */
+/* A mapping whose items may become attributes: it is a state now. */
 static bool
 plants(struct pw_scan *m, struct pw_value state)
 {
@@ -1000,13 +1011,15 @@ plants(struct pw_scan *m, struct pw_value state)
 static bool
 sets_special(struct pw_scan *m, struct pw_value state)
 {
+    enum { STATE_PARTS = 3 };
     if (state.kind != PW_V_TUPLE) {
         return plants(m, state);
     }
     const struct object *tuple = &m->objects.at[state.ref];
-    bool special = tuple->count == 2 && is_mapping(m, m->items.at[tuple->link + 1],
-                                                   OBJECT_SPECIAL | OBJECT_LATE);
-    for (uint32_t i = 0; i < tuple->count && i < TUPLE_KEEPS; i++) {
+    bool special = (tuple->flags & OBJECT_PLANTS) != 0 ||
+                   (tuple->count == 2 && is_mapping(m, m->items.at[tuple->link + 1],
+                                                    OBJECT_SPECIAL | OBJECT_LATE));
+    for (uint32_t i = 0; i < tuple->count && tuple->count <= STATE_PARTS; i++) {
         special = plants(m, m->items.at[tuple->link + i]) || special;
     }
     return special;
