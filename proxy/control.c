@@ -253,21 +253,27 @@ static const struct refusal {
     {0, PW_E_OS, "name the control socket of a wall"},
 };
 
+static enum pw_err
+fail_reach(const char *path, int number, struct pw_why *why)
+{
+    const struct refusal *refusal = refusals;
+    while (refusal->number != 0 && refusal->number != number) {
+        refusal++;
+    }
+    return pw_fail(why, refusal->err, "%s: %s; %s", path, strerror(number),
+                   refusal->remedy);
+}
+
 int
 pw_control_connect(const char *path, enum pw_err *err, struct pw_why *why)
 {
-    PW_CLEANUP(pw_file_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && reach(fd, path)) {
-        int connected = fd;
-        fd = -1;
         *err = PW_E_OK;
-        return connected;
+        return fd;
     }
-    const struct refusal *refusal = refusals;
-    while (refusal->number != 0 && refusal->number != errno) {
-        refusal++;
-    }
-    *err = pw_fail(why, refusal->err, "%s: %s; %s", path, strerror(errno), refusal->remedy);
+    *err = fail_reach(path, errno, why);
+    pw_file_close(&fd);
     return -1;
 }
 

@@ -37,10 +37,10 @@ struct job {
     const struct pw_keyring *ring;
 };
 
-/* What to do about it; a reason that needs the file's name has another way below. */
+/* What to do about it; sig.missing needs the file's name, see say_remedy. */
+/* clang-format off */
 static const char *const remedies[PW_R_COUNT] = {
-    [PW_R_SIG_FRAMES] = "it is of a message of several frames, which no file is; sign the "
-                        "file itself",
+    [PW_R_SIG_FRAMES] = "it is of several frames, which no file is; sign the file itself",
     [PW_R_SIG_FORMAT] = "get the signature again, or update picklewall",
     [PW_R_SIG_UNKNOWN_KEY] = "if you trust the sender, put its key there (key public)",
     [PW_R_SIG_REVOKED] = "do not use the file; have it signed with another key",
@@ -48,13 +48,12 @@ static const char *const remedies[PW_R_COUNT] = {
     [PW_R_SIG_NOT_YET] = "wait until then, or set this machine's clock",
     [PW_R_SIG_KEY_EXPIRED] = "have it signed with a key that is in use",
     [PW_R_SIG_WRONG_SUITE] = "the signature was changed; get it again",
-    [PW_R_SIG_CHANNEL] = "name its channel with --channel, or widen `channel:` in the "
-                         "key's file",
-    [PW_R_SIG_BAD] = "file or signature were changed, or it is for another --channel; get "
-                     "both again",
+    [PW_R_SIG_CHANNEL] = "name its --channel, or widen `channel:` in the key's file",
+    [PW_R_SIG_BAD] = "file or signature changed, or --channel is another; get both again",
     [PW_R_SIG_EXPIRED] = "get one that was signed later, or allow more with --max-age",
     [PW_R_SIG_FUTURE] = "set the clock of this machine, or of the signer's",
 };
+/* clang-format on */
 
 static enum pw_err
 read_file(const char *path, struct pw_buf *out, struct pw_why *why)
