@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * MessagePack: one value and nothing behind it. What lies in the bodies of its extension
- * values, of the codes the rule names, is looked at; the rest is plain data.
+ * values, of the codes the rule names, is looked at; the rest is plain data, but arrays of
+ * objects of msgpack_numpy, which are refused.
  */
 #include "common/pickle/layer_walk.h"
 
@@ -45,7 +46,24 @@ struct reader {
     struct pw_cursor cur;
     uint64_t left[NESTING]; /* values still to come, from the outermost container in */
     size_t depth;
+    uint64_t values;  /* read so far */
+    uint64_t kind_at; /* how many, when the latest "kind" was read; 0 for none */
+    bool arrays;      /* some value is "nd" … */
+    bool objects;     /* … and some "kind" is "O": see note_string */
 };
+
+/* msgpack_numpy makes arrays of maps with an "nd", and unpickles the "data" of those whose
+ * "kind" is "O" (msgpack_numpy.py, decode). Keys are bytes, or text under raw=True. */
+static void
+note_string(struct reader *reader, struct pw_span string)
+{
+    reader->arrays |= pw_span_equal(string, pw_span_str("nd"));
+    reader->objects |= reader->kind_at != 0 && reader->values == reader->kind_at + 1 &&
+                       pw_span_equal(string, pw_span_str("O"));
+    if (pw_span_equal(string, pw_span_str("kind"))) {
+        reader->kind_at = reader->values;
+    }
+}
 
 static void
 look_into(struct reader *reader, int8_t code, struct pw_span body)
@@ -85,7 +103,7 @@ read_form(struct reader *reader, struct form form)
     }
     uint64_t count = form.width > 0 ? pw_cursor_uint(cur, form.width) : form.fixed;
     if (form.shape == COUNTED) {
-        (void)pw_cursor_take(cur, count);
+        note_string(reader, pw_cursor_take(cur, count));
         return PW_R_NONE;
     }
     if (form.shape == EXT) {
@@ -103,6 +121,7 @@ static enum pw_reason
 read_value(struct reader *reader)
 {
     uint8_t first = (uint8_t)pw_cursor_uint(&reader->cur, 1);
+    reader->values++;
     if (first >= 0xc0 && first <= 0xdf) {
         return read_form(reader, forms[first - 0xc0]);
     }
@@ -113,7 +132,7 @@ read_value(struct reader *reader)
         return open_container(reader, first & 0x0f);
     }
     if (first >= 0xa0 && first <= 0xbf) {
-        (void)pw_cursor_take(&reader->cur, first & 0x1f);
+        note_string(reader, pw_cursor_take(&reader->cur, first & 0x1f));
     }
     return PW_R_NONE; /* a small integer */
 }
@@ -144,7 +163,10 @@ read_all(struct reader *reader)
             return PW_R_LAYER_BROKEN;
         }
     }
-    return reader->cur.rest.len == 0 ? PW_R_NONE : PW_R_LAYER_BROKEN;
+    if (reader->cur.rest.len > 0) {
+        return PW_R_LAYER_BROKEN;
+    }
+    return reader->arrays && reader->objects ? PW_R_LAYER_UNKNOWN : PW_R_NONE;
 }
 
 void
