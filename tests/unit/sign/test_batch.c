@@ -227,7 +227,6 @@ slots_stay_until_the_next_message_is_added(void **state)
     size_t slot;
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = ring_of(PW_SUITE_ED25519_BATCH);
     PW_CLEANUP(pw_signer_free) struct pw_signer *signer = signer_of(ring, epoch);
-    PW_CLEANUP(pw_verifier_free) struct pw_verifier *verifier = verifier_of(ring);
     pw_signer_close(signer); /* of nothing there is nothing */
     assert_int_equal(pw_signer_trailer(signer, 0, bytes), 0);
 

@@ -15,8 +15,14 @@
 #include "common/sign/sign.h"
 #include "tests/unit/sign/keys.h"
 
-static const enum pw_suite suites[] = {PW_SUITE_HMAC_SHA256, PW_SUITE_ED25519,
-                                       PW_SUITE_BLAKE2B, PW_SUITE_ED25519_BATCH};
+/* `beside` messages stand before the one in question, and behind it, in its batch. */
+static const struct signing {
+    enum pw_suite suite;
+    size_t beside;
+} signings[] = {
+    {PW_SUITE_HMAC_SHA256, 0},   {PW_SUITE_ED25519, 0},       {PW_SUITE_BLAKE2B, 0},
+    {PW_SUITE_ED25519_BATCH, 0}, {PW_SUITE_ED25519_BATCH, 2},
+};
 
 static const uint64_t epoch = 1700000000000;
 static const uint64_t now_ns = 1700000000123456789;
@@ -31,6 +37,7 @@ struct ends {
     uint8_t *bytes; /* of all frames, one behind the other */
     struct pw_span frames[MANY];
     size_t count;
+    size_t beside;
     uint8_t trailer[PW_TRAILER_MAX];
     size_t trailer_len;
 };
@@ -45,11 +52,15 @@ close_ends(struct ends *ends)
 }
 
 static void
-open_ends(struct ends *ends, enum pw_suite suite)
+open_ends(struct ends *ends, const struct signing *signing)
 {
     struct pw_why why = {0};
-    *ends = (struct ends){.ring = pw_keyring_new(), .bytes = malloc(LARGE_BYTES + 1)};
-    struct pw_key *key = counting_key(suite, "k", 1, "");
+    *ends = (struct ends){
+        .ring = pw_keyring_new(),
+        .bytes = malloc(LARGE_BYTES + 1),
+        .beside = signing->beside,
+    };
+    struct pw_key *key = counting_key(signing->suite, "k", 1, "");
     assert_int_equal(pw_keyring_add(ends->ring, &key), PW_E_OK);
     ends->signer = pw_signer_new(ends->ring, "k", "jobs", PW_DIR_FORWARD, epoch, &why);
     ends->verifier = pw_verifier_new(ends->ring, "jobs", PW_DIR_FORWARD, NULL, 0);
@@ -74,14 +85,40 @@ accepted(struct ends *ends, const struct pw_span *frames, size_t count)
     return accepted_as(ends, frames, count, ends->trailer_len);
 }
 
+static void
+add(struct ends *ends, const struct pw_span *frames, size_t count)
+{
+    size_t slot;
+    assert_int_equal(pw_signer_add(ends->signer, frames, count, now_ns, &slot), PW_E_OK);
+}
+
+static void
+sign_in_batch(struct ends *ends)
+{
+    const struct pw_span other = pw_span_str("other");
+    for (size_t i = 0; i <= 2 * ends->beside; i++) {
+        if (i == ends->beside) {
+            add(ends, ends->frames, ends->count);
+        } else {
+            add(ends, &other, 1);
+        }
+    }
+    pw_signer_close(ends->signer);
+    ends->trailer_len = pw_signer_trailer(ends->signer, ends->beside, ends->trailer);
+}
+
 /* Sign what lies in `frames`. What follows shows nothing unless this is accepted. */
 static void
 sign(struct ends *ends)
 {
-    assert_int_equal(
-        pw_signer_sign(ends->signer, ends->frames, ends->count, now_ns, ends->trailer),
-        PW_E_OK);
-    ends->trailer_len = pw_signer_trailer_size(ends->signer);
+    if (ends->beside > 0) {
+        sign_in_batch(ends);
+    } else {
+        assert_int_equal(
+            pw_signer_sign(ends->signer, ends->frames, ends->count, now_ns, ends->trailer),
+            PW_E_OK);
+        ends->trailer_len = pw_signer_trailer_size(ends->signer);
+    }
     assert_true(accepted(ends, ends->frames, ends->count));
 }
 
@@ -151,11 +188,11 @@ each_small_message(struct ends *ends, void (*attack)(struct ends *ends, size_t l
 }
 
 static void
-each_suite(void (*attack)(struct ends *ends, size_t len))
+each_signing(void (*attack)(struct ends *ends, size_t len))
 {
-    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+    for (size_t i = 0; i < PW_COUNT(signings); i++) {
         PW_CLEANUP(close_ends) struct ends ends;
-        open_ends(&ends, suites[i]);
+        open_ends(&ends, &signings[i]);
         each_small_message(&ends, attack);
     }
 }
@@ -179,7 +216,7 @@ static void
 any_changed_bit_is_refused(void **state)
 {
     (void)state;
-    each_suite(flip_every_bit);
+    each_signing(flip_every_bit);
 }
 
 static bool
@@ -214,7 +251,7 @@ static void
 any_moved_boundary_is_refused(void **state)
 {
     (void)state;
-    each_suite(cut_every_other_way);
+    each_signing(cut_every_other_way);
 }
 
 /* Every selection of the frames in every order, some twice and some not at all. */
@@ -247,7 +284,7 @@ static void
 frames_in_any_other_order_or_number_are_refused(void **state)
 {
     (void)state;
-    each_suite(rearrange_every_way);
+    each_signing(rearrange_every_way);
 }
 
 /* One more frame, empty or of one byte, in every place. */
@@ -272,7 +309,7 @@ static void
 any_added_frame_is_refused(void **state)
 {
     (void)state;
-    each_suite(add_a_frame);
+    each_signing(add_a_frame);
 }
 
 static void
@@ -288,7 +325,7 @@ static void
 any_shorter_trailer_is_refused(void **state)
 {
     (void)state;
-    each_suite(cut_the_trailer);
+    each_signing(cut_the_trailer);
 }
 
 /* ---- large messages -------------------------------------------------------------------
@@ -392,9 +429,9 @@ random_changes_of_large_messages_are_refused(void **state)
     (void)state;
     static void (*const attacks[])(struct ends *) = {
         flip_a_bit, move_a_boundary, swap_frames, drop_a_frame, repeat_a_frame};
-    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+    for (size_t i = 0; i < PW_COUNT(signings); i++) {
         PW_CLEANUP(close_ends) struct ends ends;
-        open_ends(&ends, suites[i]);
+        open_ends(&ends, &signings[i]);
         seed = 1;
         for (int message = 0; message < 40; message++) {
             draw_message(&ends);
