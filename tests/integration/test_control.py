@@ -277,6 +277,39 @@ def test_an_answer_that_is_no_walls_is_not_believed(tmp_path):
         path.unlink()
 
 
+def test_a_wall_that_is_stopping_says_so(tmp_path, sockets):
+    source = tcp()
+    with Wall(tmp_path / "wall", channel("jobs", in_bind=[source], out_bind=[tcp()]), drain="5s") as wall:
+        sockets(zmq.PUSH, connect=[source]).send(pickle.dumps(1))  # nobody takes it
+        wall.wait_for(lambda: asked(wall, "status")["channels"][0]["received"] == 1, "the message")
+        assert asked(wall, "status")["stopping"] is False
+        wall.signal(signal.SIGTERM)
+        wall.wait_for(lambda: asked(wall, "status")["stopping"], "the word", 4)
+        assert asked(wall, "reload")["ok"]
+        assert wall.stop() == 0
+        assert not (wall.state / "control.sock").exists()
+
+
+def test_a_wall_that_cannot_start_leaves_no_socket(wall, tmp_path):
+    other = Wall(tmp_path / "other", channel("jobs", in_bind=[wall.source], out_bind=[tcp()]))
+    assert "Address already in use" in run("run", "--config", other.config, code=69).stderr
+    assert sorted(path.name for path in other.state.iterdir()) == ["audit.jsonl", "lock", "quarantine"]
+
+
+def test_many_orders_at_once_are_carried_out_one_by_one(wall, sockets):
+    producer, consumer = sockets(zmq.PUSH, connect=[wall.source]), sockets(zmq.PULL, connect=[wall.target])
+    askers = [subprocess.Popen([BINARY, "ctl", "reload", "--json", "--socket", str(wall.socket)],
+                               stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    for number in range(3000):
+        producer.send(pickle.dumps(number))
+    generations = []
+    for asker in askers:
+        with asker:
+            generations.append(json.loads(asker.communicate(timeout=60)[0])["generation"])
+    assert sorted(generations) == list(range(2, 8))
+    assert [pickle.loads(consumer.recv()[:-72]) for _ in range(3000)] == list(range(3000))
+
+
 @pytest.mark.parametrize("path, sentence", [
     ("{folder}/none/c.sock", "there is no folder {folder}/none; run mkdir -p {folder}/none"),
     ("{folder}/file", "{folder}/file is no socket; move it away, or name another path"),
