@@ -44,6 +44,24 @@ find_key(const struct pw_keyring *ring, const char *name, const char *channel,
     return key;
 }
 
+/* All zeros; what is only for batches is no secret. */
+static struct pw_signer *
+allocate(bool batches)
+{
+    struct pw_signer *signer = sodium_malloc(sizeof *signer);
+    if (signer == NULL) {
+        return NULL;
+    }
+    memset(signer, 0, sizeof *signer);
+    if (batches) {
+        signer->batch = calloc(1, sizeof *signer->batch);
+        if (signer->batch == NULL) {
+            pw_signer_free(&signer);
+        }
+    }
+    return signer;
+}
+
 struct pw_signer *
 pw_signer_new(const struct pw_keyring *ring, const char *key_name, const char *channel,
               enum pw_direction dir, uint64_t epoch, struct pw_why *why)
@@ -58,20 +76,13 @@ pw_signer_new(const struct pw_keyring *ring, const char *key_name, const char *c
     if (key == NULL) {
         return NULL;
     }
-    struct pw_signer *signer = sodium_malloc(sizeof *signer);
+    struct pw_signer *signer = allocate(pw_scheme_of(pw_key_suite(key))->batch > 1);
     if (signer == NULL) {
         (void)pw_fail(why, PW_E_NOMEM, "%s: out of memory", key_name);
         return NULL;
     }
-    memset(signer, 0, sizeof *signer);
     signer->scope = scope;
     pw_channel_key_fill(&signer->ready, key, &signer->scope);
-    if (signer->ready.scheme->batch > 1 &&
-        (signer->batch = calloc(1, sizeof *signer->batch)) == NULL) {
-        (void)pw_fail(why, PW_E_NOMEM, "%s: out of memory", key_name);
-        pw_signer_free(&signer);
-        return NULL;
-    }
     signer->trailer.suite = (uint8_t)pw_key_suite(key);
     signer->trailer.epoch = epoch;
     memcpy(signer->trailer.key_id, pw_key_id(key), sizeof signer->trailer.key_id);
