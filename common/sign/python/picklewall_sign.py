@@ -31,10 +31,10 @@ except ImportError:
     _nacl = None
 
 __all__ = [
-    "FORWARD", "BACK", "SUITES", "BATCH_MAX", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified", "trailer_at_end",
-    "SignatureError", "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "RevokedKey", "RetiredKey",
-    "KeyNotYetValid", "ExpiredKey", "WrongSuite", "WrongChannel", "BadSignature", "TooOld", "FromTheFuture", "Replayed",
-    "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
+    "FORWARD", "BACK", "SUITES", "BATCH_MAX", "Key", "KeyFileError", "load_keys", "Signer", "Verifier", "Verified",
+    "trailer_at_end", "SignatureError", "MissingSignature", "BadFormat", "BadFrames", "UnknownKey", "RevokedKey",
+    "RetiredKey", "KeyNotYetValid", "ExpiredKey", "WrongSuite", "WrongChannel", "BadSignature", "TooOld",
+    "FromTheFuture", "Replayed", "send_pyobj", "recv_pyobj", "send_multipart", "recv_multipart",
 ]
 
 _Path = Union[str, "os.PathLike[str]"]
