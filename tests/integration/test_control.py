@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running wall is asked and ordered through its control socket."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -45,7 +46,8 @@ def raw(path, data=None, seconds=20):
         client.settimeout(seconds)
         client.connect(str(path))
         if data is not None:
-            client.sendall(data)
+            with contextlib.suppress(BrokenPipeError):  # turned away before it could ask
+                client.sendall(data)
         heard = b""
         while True:
             try:
