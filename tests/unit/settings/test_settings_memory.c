@@ -92,7 +92,11 @@ static void
 every_allocation_of_a_load_may_fail(void **state)
 {
     (void)state;
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/wall.service", 1);
+    setenv("PICKLEWALL_KEYS", "${CREDENTIALS_DIRECTORY}", 1);
     fail_each((struct outcome){.load = load_shipped});
+    unsetenv("PICKLEWALL_KEYS");
+    unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 static void
