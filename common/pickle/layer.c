@@ -158,6 +158,58 @@ static const struct magic joblib_magics[] = {
 };
 /* clang-format on */
 
+/* Where a tar header has its checksum: the sum of its bytes, with blanks for itself. */
+enum { TAR_BYTES = 512, TAR_SUM = 148, TAR_SUM_BYTES = 8 };
+
+/* The octal number of a field, up to a NUL. int() of Python takes blanks, underscores and a
+ * sign as well: whatever is no digit is passed over. */
+static uint64_t
+octal(const uint8_t *field, size_t len)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < len && field[i] != '\0'; i++) {
+        bool digit = field[i] >= '0' && field[i] <= '7';
+        number = digit ? number << 3 | (field[i] - (unsigned)'0') : number;
+    }
+    return number;
+}
+
+/* The same of one that begins with 0x80, or 0xff when it is negative: GNU tar's way. */
+static uint64_t
+big_endian(const uint8_t *field, size_t len)
+{
+    uint64_t number = field[0] == 0xff ? UINT64_MAX : 0;
+    for (size_t i = 1; i < len; i++) {
+        number = number << 8 | field[i];
+    }
+    return number;
+}
+
+/*
+ * torch.load takes a file for a tar archive before it takes it for pickles
+ * (torch/serialization.py, legacy_load), and a tar archive may begin with a pickle: with
+ * the name of its first member. tarfile.py goes by the checksum alone, of bytes with a sign
+ * or without.
+ */
+static bool
+is_tar(struct pw_span bytes)
+{
+    if (bytes.len < TAR_BYTES) {
+        return false;
+    }
+    const uint8_t *field = bytes.ptr + TAR_SUM;
+    uint64_t sum = TAR_SUM_BYTES * (uint64_t)' ';
+    uint64_t with_sign = sum;
+    for (size_t i = 0; i < TAR_BYTES; i++) {
+        bool own = i >= TAR_SUM && i < TAR_SUM + TAR_SUM_BYTES;
+        sum += own ? 0 : bytes.ptr[i];
+        with_sign += own ? 0 : (uint64_t)(int64_t)(int8_t)bytes.ptr[i];
+    }
+    bool large = field[0] == 0x80 || field[0] == 0xff;
+    uint64_t said = large ? big_endian(field, TAR_SUM_BYTES) : octal(field, TAR_SUM_BYTES);
+    return said == sum || said == with_sign || said == -with_sign;
+}
+
 static int
 kind_of(struct pw_span bytes, const struct magic *rows, size_t count, int otherwise)
 {
@@ -189,6 +241,7 @@ open_auto(struct pw_layer *layer, const struct pw_layer_rule *rule, struct pw_sp
 {
     (void)rule;
     int kind = kind_of(bytes, magics, PW_COUNT(magics), PW_LAYER_ARRAYS);
+    kind = kind == PW_LAYER_ARRAYS && is_tar(bytes) ? UNKNOWN : kind;
     open_found(layer, kind, kind == PW_LAYER_NPY ? PW_LAYER_PICKLE : PW_LAYER_AUTO, bytes);
 }
 

@@ -223,6 +223,67 @@ layers_lie_in_each_other_and_labels_say_how(void **state)
     check_walks(&layers, &nested, 1);
 }
 
+/* A pickle of 1024 bytes that is a tar header as well, if its checksum is right. */
+static const char *
+seen_with_checksum(const char *spelled, size_t len, uint8_t filling)
+{
+    static struct seen seen;
+    uint8_t bytes[1024] = {'B', 0xf8, 3}; /* BINBYTES, POP, NONE, STOP */
+    memset(bytes + 5, filling, sizeof bytes - 8);
+    memcpy(bytes + sizeof bytes - 3, "0N.", 3);
+    memset(bytes + 148, 0, 8);
+    memcpy(bytes + 148, spelled, len);
+    struct pw_layer *layer = pw_layer_new();
+    struct pw_layers layers = CHAIN({.kind = PW_LAYER_AUTO});
+    struct pw_span frame = {bytes, sizeof bytes};
+    assert_int_equal(walk(layer, &layers, frame, &layer_limits, &seen), PW_E_OK);
+    pw_layer_free(&layer);
+    return seen.pickles == 0 ? seen.text : "a pickle";
+}
+
+/* torch.load takes a tar archive for one, wherever else its bytes make sense. */
+static void
+a_pickle_that_is_a_tar_archive_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct pw_span checksum;
+        uint8_t filling;
+        bool tar;
+    } cases[] = {
+        /* The first 512 bytes, with blanks for the checksum, add up to 48,976. */
+        {"as tarfile writes it", BYTES("137520\0 "), 'a', true},
+        {"with blanks", BYTES("  137520"), 'a', true},
+        {"as int() takes it, too", BYTES("0o137520"), 'a', true},
+        {"with an underscore", BYTES("+13_7520"), 'a', true},
+        {"of bytes with a sign", BYTES("137120\0 "), 'a', true},
+        {"one more", BYTES("137521\0 "), 'a', false},
+        {"cut by a NUL",
+         BYTES("13762\0"
+               "2 "),
+         'a', false},
+        {"with more behind a NUL",
+         BYTES("137520\0"
+               "7"),
+         'a', true},
+        {"in base 256", BYTES("\x80\0\0\0\0\0\xbf\x50"), 'a', true},
+        {"nothing", BYTES(""), 'a', false},
+        /* The same with 0xff, where bytes with a sign add up to less than nothing. */
+        {"of bytes without a sign", BYTES("371512\0 "), 0xff, true},
+        {"of bytes that add up to less than nothing", BYTES("-266\0"), 0xff, true},
+        {"the same in base 256", BYTES("\xff\xff\xff\xff\xff\xff\xff\x4a"), 0xff, true},
+    };
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        struct pw_span sum = cases[i].checksum;
+        const char *seen =
+            seen_with_checksum((const char *)sum.ptr, sum.len, cases[i].filling);
+        if (strcmp(seen, cases[i].tar ? "!layer.unknown;" : "a pickle") != 0) {
+            fail_msg("%s: %s", cases[i].name, seen);
+        }
+    }
+}
+
 static void
 the_fifth_container_is_one_too_many(void **state)
 {
@@ -431,6 +492,7 @@ main(void)
         cmocka_unit_test(each_layer_gives_what_is_inside_or_a_reason),
         cmocka_unit_test(what_is_cut_short_anywhere_is_broken),
         cmocka_unit_test(layers_lie_in_each_other_and_labels_say_how),
+        cmocka_unit_test(a_pickle_that_is_a_tar_archive_is_told),
         cmocka_unit_test(the_fifth_container_is_one_too_many),
         cmocka_unit_test(a_bomb_stops_at_its_limits),
         cmocka_unit_test(a_frame_larger_than_the_limit_is_not_unfolded),
