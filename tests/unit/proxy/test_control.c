@@ -463,6 +463,7 @@ what_is_no_socket_stays(void **state)
     struct pw_why why = {0};
     struct pw_control_options wall = options();
     PW_CLEANUP(pw_file_close) int fd = open(rig.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
     assert_int_equal(pw_control_open(&wall, &rig.control, &why), PW_E_CREATE);
     assert_non_null(strstr(why.text, "something that is no socket stands there"));
     assert_int_equal(access(rig.path, F_OK), 0);
