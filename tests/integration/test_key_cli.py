@@ -118,6 +118,22 @@ def test_keys_take_turns(keys):
     assert again.stdout == done.stdout
 
 
+@pytest.mark.parametrize("suite", ["hmac-sha256", "blake2b", "ed25519", "ed25519-batch"])
+def test_a_key_of_any_suite_has_its_turn_and_a_pair_has_a_half(tmp_path, suite):
+    folder = tmp_path / "keys"
+    run("key", "new", "--suite", suite, "--id", "a-1", "--out", folder)
+    run("key", "rotate", "--dir", folder, "--from", "a-1", "--to", "a-2")
+    assert [(row["suite"], row["signs"]) for row in listed(folder).values()] == [(suite, False), (suite, True)]
+    assert all(row["good"] for row in rows("key", "check", folder))
+    if not suite.startswith("ed25519"):
+        assert "has no public half" in run("key", "public", folder / "a-2.pwkey", code=65).stderr
+        return
+    run("key", "public", folder / "a-2.pwkey", "--out", tmp_path / "public")
+    half = listed(tmp_path / "public")["a-2"]
+    assert (half["suite"], half["role"], half["signs"]) == (suite, "verify", False)
+    assert half["key_id"] == listed(folder)["a-2"]["key_id"]
+
+
 def test_a_key_that_is_made_for_its_turn_is_like_the_one_before(keys):
     done = run("key", "rotate", "--dir", keys, "--from", "jobs-1", "--to", "jobs-3")
     assert "jobs-3 was made now, and whoever verifies does not have it yet" in done.stderr
