@@ -241,7 +241,14 @@ open_auto(struct pw_layer *layer, const struct pw_layer_rule *rule, struct pw_sp
 {
     (void)rule;
     int kind = kind_of(bytes, magics, PW_COUNT(magics), PW_LAYER_ARRAYS);
-    kind = kind == PW_LAYER_ARRAYS && is_tar(bytes) ? UNKNOWN : kind;
+    if (kind == PW_LAYER_ARRAYS) { /* and nothing else? */
+        enum pw_reason reason =
+            is_tar(bytes) ? PW_R_LAYER_UNKNOWN : pw_layer_packed_too(layer, bytes);
+        if (reason != PW_R_NONE) {
+            pw_layer_refuse(layer, reason);
+            return;
+        }
+    }
     open_found(layer, kind, kind == PW_LAYER_NPY ? PW_LAYER_PICKLE : PW_LAYER_AUTO, bytes);
 }
 

@@ -232,6 +232,7 @@ static const struct codec codecs[PW_LAYER_COUNT] = {
     [PW_LAYER_XZ] = {{"\xfd" "7zXZ\0", "]\0\0"}, {6, 3}, true, false, start_xz, step_xz, stop_xz},
 };
 static const struct codec raw = {.start = start_raw, .step = step_inflate, .stop = keep};
+static const struct codec alone = {.start = start_xz, .step = step_xz, .stop = stop_xz};
 /* clang-format on */
 
 static bool
@@ -356,6 +357,50 @@ pw_layer_inflate_raw(struct pw_layer *layer, struct pw_span packed, uint64_t len
     }
     *out = pw_buf_span(buf);
     return reason;
+}
+
+/* The header of a zlib stream, of any window, without a dictionary (RFC 1950). */
+static bool
+looks_deflated(struct pw_span bytes)
+{
+    enum { DEFLATE = 8, WINDOW_MAX = 7, DICTIONARY = 1 << 5 };
+    struct pw_cursor cur = pw_cursor_over(bytes);
+    uint64_t head = pw_cursor_uint(&cur, 2);
+    return !cur.truncated && (head >> 8 & 0xf) == DEFLATE && head >> 12 <= WINDOW_MAX &&
+           head % 31 == 0 && (head & DICTIONARY) == 0;
+}
+
+/* The header of .lzma as liblzma tells it from anything else: properties, a dictionary of
+ * 2^n or 3 * 2^n bytes, a length of less than 256 GiB or none. */
+static bool
+looks_alone(struct pw_span bytes)
+{
+    enum { LITERAL_BITS = 9, POSITION_BITS = 5, BITS_MAX = 4, LENGTH_BITS = 38 };
+    struct pw_cursor cur = pw_cursor_over(bytes);
+    unsigned properties = (unsigned)pw_cursor_uint(&cur, 1);
+    uint32_t dictionary = (uint32_t)pw_cursor_little(&cur, 4);
+    uint64_t len = pw_cursor_little(&cur, 8);
+    unsigned bits = properties % LITERAL_BITS + properties / LITERAL_BITS % POSITION_BITS;
+    uint32_t odd = dictionary == 0 ? 1 : dictionary >> __builtin_ctz(dictionary);
+    return !cur.truncated && properties < LITERAL_BITS * POSITION_BITS * 5 &&
+           bits <= BITS_MAX && (odd == 1 || odd == 3 || dictionary == UINT32_MAX) &&
+           (len == UINT64_MAX || len >> LENGTH_BITS == 0);
+}
+
+enum pw_reason
+pw_layer_packed_too(struct pw_layer *layer, struct pw_span bytes)
+{
+    const struct codec *codec = looks_deflated(bytes) ? &codecs[PW_LAYER_ZLIB] : NULL;
+    codec = looks_alone(bytes) ? &alone : codec;
+    if (codec == NULL) {
+        return PW_R_NONE;
+    }
+    struct pw_buf *out = pw_layer_buffer(layer, bytes.len, UINT64_MAX);
+    enum progress progress = unfold_stream(codec, layer, &bytes, out);
+    if (progress == BROKEN) {
+        return PW_R_NONE;
+    }
+    return progress == ENDED ? PW_R_LAYER_UNKNOWN : reason_of(progress);
 }
 
 void

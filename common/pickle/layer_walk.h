@@ -86,6 +86,12 @@ enum pw_reason pw_layer_charge(struct pw_layer *layer, const struct pw_buf *out)
 enum pw_reason pw_layer_inflate_raw(struct pw_layer *layer, struct pw_span packed,
                                     uint64_t len, struct pw_span *out);
 
+/*
+ * Whether bytes that do not begin as packed ones usually do are a stream of zlib or lzma all
+ * the same: LAYER_UNKNOWN, else NONE. LIMIT_INFLATE, INTERNAL_ERROR.
+ */
+enum pw_reason pw_layer_packed_too(struct pw_layer *layer, struct pw_span bytes);
+
 /* End the decoders and release their memory. */
 void pw_layer_end_decoders(struct pw_layer *layer);
 
