@@ -87,8 +87,8 @@ enum pw_reason pw_layer_inflate_raw(struct pw_layer *layer, struct pw_span packe
                                     uint64_t len, struct pw_span *out);
 
 /*
- * Whether bytes that do not begin as packed ones usually do are a stream of zlib or lzma all
- * the same: LAYER_UNKNOWN, else NONE. LIMIT_INFLATE, INTERNAL_ERROR.
+ * Whether bytes that do not begin as packed ones usually do are a stream of zlib or lzma
+ * all the same: LAYER_UNKNOWN, else NONE. LIMIT_INFLATE, INTERNAL_ERROR.
  */
 enum pw_reason pw_layer_packed_too(struct pw_layer *layer, struct pw_span bytes);
 

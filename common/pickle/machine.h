@@ -32,9 +32,9 @@ enum {
     OBJECT_LATE = 128,     /* it was filled after it went into another object */
     OBJECT_BUILT = 256,    /* an instance that has its state, or a dict that is one */
     OBJECT_SPECIAL = 512,  /* a dict with a key that is, or may be, such as __class__ */
-    OBJECT_PLANTS = 1024,  /* a dict with a key that no state may have, or it is within … */
-    OBJECT_HIDES = 2048,   /* … or a dict with one that may be such a key in disguise */
-    OBJECT_KEYED = 4096,   /* an instance that has keys and values */
+    OBJECT_PLANTS = 1024, /* a dict with a key that no state may have, or it is within … */
+    OBJECT_HIDES = 2048,  /* … or a dict with one that may be such a key in disguise */
+    OBJECT_KEYED = 4096,  /* an instance that has keys and values */
 };
 
 /*

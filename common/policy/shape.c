@@ -444,8 +444,8 @@ numbered_fits(const struct pw_atom *atom, const struct pw_report *report,
     struct pw_span text;
     size_t len = strlen(atom->name);
     if ((value.kind != PW_V_STR && value.kind != PW_V_BYTESTR) ||
-        !pw_report_text(report, value, &text) || text.len <= len || text.len > len + DIGITS ||
-        memcmp(text.ptr, atom->name, len) != 0) {
+        !pw_report_text(report, value, &text) || text.len <= len ||
+        text.len > len + DIGITS || memcmp(text.ptr, atom->name, len) != 0) {
         return false;
     }
     for (size_t i = len; i < text.len; i++) {
