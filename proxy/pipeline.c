@@ -562,6 +562,27 @@ pw_pipeline_seal(struct pw_pipeline *pipe, struct pw_decision *decision)
                                                           decision->slot, pipe->trailer)};
 }
 
+bool
+pw_pipeline_may_sign(const struct pw_pipeline *pipe, uint64_t now_ns)
+{
+    return pw_signer_usable(pipe->options.signer, now_ns) == PW_R_NONE;
+}
+
+void
+pw_pipeline_sign_again(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
+                       uint64_t now_ns, struct pw_decision *decision)
+{
+    const struct pw_edit *edit = &decision->edit;
+    if (edit->cut) {
+        memcpy(pipe->payload, frames, count * sizeof *pipe->payload);
+        pipe->payload[edit->carrier].len = edit->keep;
+        frames = pipe->payload;
+    }
+    /* There is room: it was added before, and all that share a batch did. */
+    (void)!pw_signer_add(pipe->options.signer, frames, count - edit->drop_frame, now_ns,
+                         &decision->slot);
+}
+
 static void
 write_find(struct pw_json *json, const struct pw_decision_find *find)
 {

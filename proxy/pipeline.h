@@ -129,6 +129,17 @@ void pw_pipeline_close(struct pw_pipeline *pipe);
  */
 void pw_pipeline_seal(struct pw_pipeline *pipe, struct pw_decision *decision);
 
+/* Whether the key of the last batch may still sign. */
+bool pw_pipeline_may_sign(const struct pw_pipeline *pipe, uint64_t now_ns);
+
+/*
+ * Add a `batched` message of the last batch, which has not left, to the next one: with a
+ * new number, and `now_ns`. `frames` are those that were judged. Do so with all of them
+ * that have not left, close, and seal.
+ */
+void pw_pipeline_sign_again(struct pw_pipeline *pipe, const struct pw_span *frames,
+                            size_t count, uint64_t now_ns, struct pw_decision *decision);
+
 /*
  * The members "rule":{…},"finds":[…],"finds_total":n for an audit line or quarantine entry
  * (no braces around), into `out`; behind a comma when something is there already. Errors:

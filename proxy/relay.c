@@ -22,6 +22,7 @@ enum {
     SETTLE_MS = 5, /* for what libzmq's thread has read and not yet handed over */
     LINGER_LEAST_MS = 500,
     BATCH_BYTES = 1 << 20, /* judged before the first of them leaves */
+    STALE_MS = 1000,       /* what waited so long for the output is signed again */
     BACKLOG_MESSAGES = 8192,
     BACKLOG_BYTES = 16 << 20,
     BURSTS_AT_ONCE = 16,
@@ -63,8 +64,9 @@ struct pw_relay {
     int store_pause_ms;
     struct pw_relay_counts counts;
     struct shown shown;
-    size_t judged; /* so many of the oldest messages are, */
-    size_t first;  /* and from here on stands what was decided; see judge_some */
+    size_t judged;      /* so many of the oldest messages are, */
+    size_t first;       /* and from here on stands what was decided; see judge_some */
+    uint64_t signed_at; /* by `now` */
     struct pw_decision decisions[BURST];
 };
 
@@ -229,6 +231,20 @@ take_keys(struct pw_relay *relay)
 }
 
 /*
+ * How many messages to judge at once. While the output takes nothing it is one, as without
+ * batches: what is judged early would pass although its key is revoked meanwhile.
+ */
+static size_t
+batch_size(struct pw_relay *relay)
+{
+    size_t most =
+        least(pw_pipeline_batch(relay->options.pipe), least(relay->queue.count, BURST));
+    bool takes = most == 1 ||
+                 (relay->port->ops->wait(relay->port, PW_READY_OUT, 0) & PW_READY_OUT) != 0;
+    return takes ? most : 1;
+}
+
+/*
  * Judge the oldest message, and with it as many behind it as share a signature: those that
  * are here already, up to one that is not a clean pass, for the pipeline keeps the findings
  * of one message only.
@@ -239,9 +255,9 @@ judge_some(struct pw_relay *relay)
     if (relay->judged > 0) {
         return;
     }
-    take_keys(relay);
     struct pw_pipeline *pipe = relay->options.pipe;
-    size_t most = least(pw_pipeline_batch(pipe), least(relay->queue.count, BURST));
+    take_keys(relay);
+    size_t most = batch_size(relay);
     size_t bytes = 0;
     struct pw_decision *decision;
     relay->first = 0;
@@ -252,6 +268,31 @@ judge_some(struct pw_relay *relay)
         bytes += message->bytes;
     } while (relay->judged < most && bytes < BATCH_BYTES && decision->reason == PW_R_NONE);
     pw_pipeline_close(pipe);
+    relay->signed_at = relay->now;
+}
+
+/*
+ * Give what is judged and has not left a new signature when the old one is from long ago,
+ * for whoever verifies it asks for its age. With a key that is over it keeps the old one.
+ */
+static void
+sign_stale(struct pw_relay *relay)
+{
+    struct pw_pipeline *pipe = relay->options.pipe;
+    if (relay->now < relay->signed_at + STALE_MS * ns_per_ms ||
+        !pw_pipeline_may_sign(pipe, relay->now)) {
+        return;
+    }
+    for (size_t i = 0; i < relay->judged; i++) {
+        struct pw_decision *decision = &relay->decisions[relay->first + i];
+        const struct pw_message *message = queue_at(&relay->queue, i);
+        if (decision->batched) {
+            pw_pipeline_sign_again(pipe, message->frames, message->count, relay->now,
+                                   decision);
+        }
+    }
+    pw_pipeline_close(pipe);
+    relay->signed_at = relay->now;
 }
 
 /* The oldest message is sent or released: nothing is left but its record. */
@@ -315,6 +356,7 @@ forward(struct pw_relay *relay)
         name_oldest(relay);
     }
     if (decision->batched) {
+        sign_stale(relay);
         pw_pipeline_seal(relay->options.pipe, decision);
     }
     size_t bytes = message->bytes;

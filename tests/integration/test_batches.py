@@ -6,10 +6,12 @@ import itertools
 import pickle
 import signal
 import threading
+import time
 
 import pytest
 import zmq
 from test_relay_mixed import END, messages, object_name
+from signed import client, new_key, run
 from test_two_walls import make_keys
 from wall import HOSTILE, Wall, channel, tcp
 
@@ -122,3 +124,57 @@ def test_what_nobody_takes_is_kept_as_it_came(tmp_path, sockets, keys):
     expected = [object_name(frames) for frames in sent] + [object_name([HOSTILE["text"]])]
     assert sorted(entry["object"] for entry in wall.held()) == sorted(expected)
     assert [line["q"]["id"] for line in wall.frames("quarantine")] == expected
+
+
+def both_ways(keys, suite):
+    """A wall's key, and that of a producer before it, in one folder: its path."""
+    folder = keys / "keys"
+    folder.mkdir(mode=0o700)
+    new_key(folder, "alpha", suite=suite)
+    new_key(folder, "beta", suite="blake2b")
+    return folder
+
+
+@pytest.mark.parametrize("suite", ["ed25519-batch", "blake2b"])
+def test_what_waited_for_a_consumer_is_signed_anew(tmp_path, sockets, suite, envelope):
+    source, target = tcp(), tcp()
+    keys = both_ways(tmp_path, suite)
+    lane = channel("jobs", in_bind=[source], out_bind=[target], sign="alpha", verify="required", envelope=envelope)
+    producer = client.Signer(client.Key.load(keys / "beta.pwkey"), "jobs")
+    consumer = client.Verifier([client.Key.load(keys / "alpha.pwkey")], "jobs", max_age=2)
+    sign = producer.sign_tail if envelope == "tail" else producer.sign_frame
+    verify = consumer.verify if envelope == "tail" else consumer.verify_frame
+    sent = [[pickle.dumps(number), pickle.dumps(b"x" * number)] for number in range(300)]
+    with Wall(tmp_path / "wall", lane, keys=keys):
+        push = sockets(zmq.PUSH, connect=[source])
+        for frames in sent:
+            push.send_multipart(sign(frames))
+        time.sleep(3)
+        pull = sockets(zmq.PULL, connect=[target])
+        taken = [verify(pull.recv_multipart()) for _ in sent]
+    assert [message.frames for message in taken] == sent
+    numbers = [message.seq for message in taken]
+    assert numbers == sorted(set(numbers)), "no number is used twice"
+
+
+def test_a_key_that_is_revoked_counts_for_what_waits(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    keys = both_ways(tmp_path, "ed25519-batch")
+    lane = channel("jobs", in_bind=[source], out_bind=[target], sign="alpha", verify="required")
+    producer = client.Signer(client.Key.load(keys / "beta.pwkey"), "jobs")
+    with Wall(tmp_path / "wall", lane, keys=keys) as wall:
+        push = sockets(zmq.PUSH, connect=[source])
+        wall.signal(signal.SIGSTOP)  # so that they arrive as one burst
+        for number in range(200):
+            push.send_multipart(producer.sign_tail([pickle.dumps(number)]))
+        time.sleep(0.5)
+        wall.signal(signal.SIGCONT)
+        time.sleep(0.5)
+        run("key", "revoke", "--dir", keys, "beta")
+        wall.wait_for(lambda: '"event":"key"' in wall.log.read_text(), "the new list")
+        pull = sockets(zmq.PULL, connect=[target])
+        wall.wait_for(lambda: len(wall.frames()) == 200, "the judgement of all")
+        assert pickle.loads(pull.recv()) == 0
+        assert pull.poll(200) == 0
+    told = [(line["verdict"], line.get("reason")) for line in wall.frames()]
+    assert told == [("pass", None)] + 199 * [("quarantine", "sig.revoked")]

@@ -17,7 +17,8 @@ struct script {
     size_t next;        /* of `in` */
     size_t at_once;     /* messages of a receive; 0: as many as there are */
     size_t takes;       /* messages that the output takes until the next wait for it */
-    size_t takes_more;  /* and after each such wait */
+    size_t takes_more;  /* and after each such wait, */
+    unsigned slow_ms;   /* which takes so long */
     size_t stop_at;     /* order DRAIN when so many have been received; see `order` */
     size_t now_at_wait; /* order NOW at the n-th wait after that; 0: never */
     size_t waits;
