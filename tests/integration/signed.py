@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed messages under test: their keys, a sender that signs by itself, a wall that verifies it."""
 
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +48,24 @@ def put(path, text):
     draft.write_text(text)
     draft.chmod(0o600)
     draft.rename(path)
+
+
+def key_events(wall, what=None):
+    lines = [line for line in wall.log.read_bytes().split(b"\n")[:-1] if b'"event":"key"' in line]
+    found = [json.loads(line) for line in lines]
+    return [line for line in found if what in (None, line["detail"]["what"])]
+
+
+def wait_for_reload(wall, count=1):
+    wall.wait_for(lambda: len(key_events(wall, "key.reload")) >= count, "keys that are read again")
+
+
+def reload(wall):
+    """Not before this the folder as it is now is in force."""
+    for _ in range(2):  # the first may have begun to read before the last change
+        before = len(key_events(wall, "key.reload"))
+        wall.signal(signal.SIGHUP)
+        wait_for_reload(wall, before + 1)
 
 
 class Sender:
@@ -111,3 +132,25 @@ class Flow:
             self.wall.process.wait()
         self.read = self.wall.log.stat().st_size
         self.wall.start()
+
+
+class Clocks:
+    """What makes a wall's clock wrong, by a library that is loaded in front of the C library."""
+
+    def __init__(self, folder):
+        self.folder, self.library = folder, folder / "wrong_clock.so"
+        source = ROOT / "tests/integration/wrong_clock.c"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.library, source], check=True, timeout=60)
+
+    def set(self, name, seconds):
+        draft = self.folder / f"{name}.new"
+        draft.write_text(str(seconds))
+        draft.rename(self.folder / name)
+
+    def environment(self, name):
+        self.set(name, 0)
+        return {
+            "LD_PRELOAD": str(self.library),
+            "WRONG_CLOCK": str(self.folder / name),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+        }

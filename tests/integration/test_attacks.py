@@ -5,20 +5,18 @@ Each attack ends with its reason in the audit log, reaches no consumer, and does
 messages behind it. With several keys in one folder each wall is attacked in every suite.
 """
 
-import os
 import pickle
 import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 import types
 
 import pytest
 import zmq
-from signed import PAIRS, SUITES, Flow, Sender, client, new_key, publish, put, run
-from wall import HOSTILE, ROOT, Wall, channel, tcp
+from signed import PAIRS, SUITES, Clocks, Flow, Sender, client, key_events, new_key, publish, put, run
+from wall import HOSTILE, Wall, channel, tcp
 
 HOUR = 3600 * 10**9
 FORGED = 70_000
@@ -372,28 +370,6 @@ def test_a_sender_whose_clock_jumps(flow, keys, senders):
     unharmed(flow, senders)
 
 
-class Clocks:
-    """What makes a wall's clock wrong, by a library that is loaded in front of the C library."""
-
-    def __init__(self, folder):
-        self.folder, self.library = folder, folder / "wrong_clock.so"
-        source = ROOT / "tests/integration/wrong_clock.c"
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.library, source], check=True, timeout=60)
-
-    def set(self, name, seconds):
-        draft = self.folder / f"{name}.new"
-        draft.write_text(str(seconds))
-        draft.rename(self.folder / name)
-
-    def environment(self, name):
-        self.set(name, 0)
-        return {
-            "LD_PRELOAD": str(self.library),
-            "WRONG_CLOCK": str(self.folder / name),
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
-        }
-
-
 @pytest.fixture(name="chain")
 def fixture_chain(tmp_path, sockets, keys):
     """A signing wall, a verifying wall, a channel of each suite, and two clocks."""
@@ -486,10 +462,6 @@ def test_a_wall_does_not_start_with_a_key_file_that_is_spoilt(tmp_path, keys, su
     assert secret[:20] not in words and not wall.log.exists()
 
 
-def events(flow, what):
-    return [line for line in flow.wall.lines() if line["event"] == "key" and line["detail"]["what"] == what]
-
-
 def swapped_for_a_link(path):
     shutil.copy2(path, path.parent.parent / "elsewhere")
     path.unlink()
@@ -505,12 +477,12 @@ def test_a_key_file_that_is_spoilt_while_the_wall_runs(start, keys, senders, spo
         spoil(path)
         flow.wall.signal(signal.SIGHUP)
         flow.wall.wait_for(lambda told=told: any(told.search(line["error"]) for line in
-                                                 events(flow, "key.reload_failed")), "the refusal")
+                                                 key_events(flow.wall, "key.reload_failed")), "the refusal")
         assert re.search(told.pattern + ".*; the keys that were in force stay\n", flow.wall.words.read_text())
         unharmed(flow, {suite: senders[suite]})
         put(path, good)
     flow.wall.signal(signal.SIGHUP)
-    flow.wall.wait_for(lambda: events(flow, "key.reload"), "the folder in order")
+    flow.wall.wait_for(lambda: key_events(flow.wall, "key.reload"), "the folder in order")
     unharmed(flow, senders)
 
 
@@ -527,5 +499,5 @@ def test_key_files_that_are_written_while_they_are_read(start, keys, senders):
             file.write(texts[path][number * 4 :])
         if number % 10 == 0:
             unharmed(flow, senders)
-    assert events(flow, "key.reload_failed")
+    assert key_events(flow.wall, "key.reload_failed")
     unharmed(flow, senders)

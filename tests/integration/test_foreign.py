@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import os
 import pickle
+import signal
 import subprocess
 import zlib
 
 import pytest
 import zmq
+from signed import reload
 from wall import BINARY, HOSTILE, ROOT, Wall, channel, tcp
 
 KEY = bytes(range(32))
@@ -374,19 +376,17 @@ def test_keys_change_while_messages_flow(between, tmp_path):
     wall, push, pull = between("suffix", keys={"old": KEY}, verify="required")
     folder = tmp_path / "keys0"
 
-    def taken_over(count):
-        wall.wait_for(lambda: wall.words.read_text().count("was read again") >= count, "the keys")
-
     passes(TrtQueue(push), PlainQueue(pull))
     make_keys(folder, new=NEXT_KEY)
-    taken_over(1)
+    reload(wall)
     passes(TrtQueue(push), PlainQueue(pull))
     passes(TrtQueue(push, NEXT_KEY), PlainQueue(pull))
     (folder / "old.hex").unlink()
-    taken_over(2)
+    reload(wall)
     TrtQueue(push).put("too late")
     passes(TrtQueue(push, NEXT_KEY), PlainQueue(pull))
     assert reasons(wall, 1) == ["sig.bad"]
     make_keys(folder, **{f"more{n}": bytes([n + 1]) * 32 for n in range(4)})
+    wall.signal(signal.SIGHUP)
     wall.wait_for(lambda: "more than 4 hmac-sha256 keys" in wall.words.read_text(), "a refusal")
     passes(TrtQueue(push, NEXT_KEY), PlainQueue(pull))

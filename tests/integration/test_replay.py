@@ -80,7 +80,7 @@ def passed(wall):
 def test_kill_9_under_load_lets_no_accepted_message_in_again(flow, key):
     sent = []
     with Consumer(flow.pull) as consumer:
-        for _ in range(4):
+        for _ in range(3):
             before = len(consumer.received)
             sender = Sender(key)  # a new start: what the disk is ahead of the last one does not count
             messages = [sender.sign(pickle.dumps((sender.epoch, number))) for number in range(6000)]
@@ -96,7 +96,7 @@ def test_kill_9_under_load_lets_no_accepted_message_in_again(flow, key):
             flow.push.send_multipart(message)
         flow.push.send_multipart(Sender(key).sign(last))
         flow.wall.wait_for(lambda: last in consumer.received[-1:], "the last message", 60)
-    assert len(consumer.received) > 4000
+    assert len(consumer.received) > 3000
     assert len(consumer.received) == len(set(consumer.received))
     assert len(passed(flow.wall)) == len(set(passed(flow.wall)))
 

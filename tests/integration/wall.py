@@ -90,7 +90,7 @@ class Wall:
                 raise AssertionError(f"the wall ended while waiting for {what}:\n{self.words.read_text()}")
             if time.monotonic() > end:
                 raise AssertionError(f"no sign of {what} in {seconds} s:\n{self.words.read_text()}")
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def signal(self, number):
         self.process.send_signal(number)
