@@ -472,6 +472,25 @@ def test_a_signature_has_an_age(seconds, code):
     verifier.check([b"N."], signer.sign([b"N."]))  # a clock that jumped has changed nothing
 
 
+@pytest.mark.parametrize("ahead_ms, shift_ns, code", [
+    (50_000, 0, None), (70_000, 0, "sig.future"), (2**62, 0, "sig.future"), (70_000, -10**12, "sig.future"),
+])
+def test_an_epoch_to_come_shuts_nobody_out(ahead_ms, shift_ns, code):
+    key = client.Key("blake2b", b"k" * 32)
+    verifier = client.Verifier([key], "jobs")
+    epoch = time.time_ns() // 10**6 + ahead_ms
+    trailer = client.Signer(key, "jobs", epoch=epoch).sign([b"N."], time.time_ns() + shift_ns)
+    assert refusal(verifier.check, [b"N."], trailer) == code
+    if code is not None:
+        verifier.check([b"N."], client.Signer(key, "jobs").sign([b"N."]))
+
+
+def test_there_is_no_epoch_zero():
+    key = client.Key("blake2b", b"k" * 32)
+    trailer = client.Signer(key, "jobs", epoch=0).sign([b"N."])
+    assert refusal(client.Verifier([key], "jobs").check, [b"N."], trailer) == "sig.replay"
+
+
 def test_a_batch_is_signed_at_once():
     key = client.Key("ed25519-batch", b"k" * 32)
     signer, verifier = client.Signer(key, "jobs"), client.Verifier([key], "jobs")

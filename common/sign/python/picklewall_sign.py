@@ -334,9 +334,10 @@ def _others_may(info: os.stat_result, bits: int) -> bool:
 def _readers(info: os.stat_result) -> int:
     """The permissions that a secret must not have.
 
-    Kubernetes mounts a secret as root's, readable by a group of ours.
+    Kubernetes mounts a secret as root's, readable by a group of ours; systemd's access control list for a
+    unit's user looks as if root's own group might read it.
     """
-    if info.st_uid == 0 and os.name == "posix" and info.st_gid in {os.getegid(), *os.getgroups()}:
+    if info.st_uid == 0 and os.name == "posix" and info.st_gid in {0, os.getegid(), *os.getgroups()}:
         return stat.S_IROTH
     return stat.S_IRGRP | stat.S_IROTH
 
@@ -719,8 +720,8 @@ class _Memory:
     def take(self, key_id: bytes, epoch: int, seq: int) -> None:
         """Raises Replayed for what is not new."""
         epochs = self._epochs.setdefault(key_id, {})
-        if epoch not in epochs and epochs and epoch < max(epochs):
-            raise Replayed  # a sender that started before one that is known
+        if epoch not in epochs and epoch < max(epochs, default=1):
+            raise Replayed  # a sender that started before one that is known; there is no epoch 0
         top, seen = epochs.get(epoch, (0, 0))
         if seq == 0 or top - seq > _WINDOW or (seq <= top and (seen >> (top - seq)) & 1):
             raise Replayed
@@ -814,10 +815,11 @@ class Verifier:
 
     def _admit(self, now: int, key_id: bytes, epoch: int, seq: int, time_ns: int) -> None:
         """What comes behind the tag; nothing is remembered of a message that is refused."""
+        latest = None if self._future is None else now + self._future
+        if latest is not None and (time_ns > latest or epoch > latest // 10**6):
+            raise FromTheFuture  # an epoch, too: each honest start after it would look old
         if self._past is not None and time_ns < now - self._past:
             raise TooOld
-        if self._future is not None and time_ns > now + self._future:
-            raise FromTheFuture
         if self._memory is not None:
             with self._lock:
                 self._memory.take(key_id, epoch, seq)
