@@ -29,9 +29,9 @@ def keys(tmp_path):
     return make_keys(tmp_path, "ed25519-batch")
 
 
-def signing(tmp_path, keys, source, envelope="tail", **out):
+def signing(tmp_path, keys, source, envelope="tail", drain="10s", **out):
     lane = channel("jobs", in_bind=[source], sign="alpha", envelope=envelope, **out)
-    return Wall(tmp_path / "first", lane, keys=keys[0])
+    return Wall(tmp_path / "first", lane, keys=keys[0], drain=drain)
 
 
 def place(wire):
@@ -112,7 +112,7 @@ def test_what_waits_shares_a_signature_and_what_comes_alone_does_not_wait(tmp_pa
 def test_what_nobody_takes_is_kept_as_it_came(tmp_path, sockets, keys):
     source = tcp()
     sent = [[pickle.dumps(number), pickle.dumps(b"x" * number)] for number in range(600)]
-    with signing(tmp_path, keys, source, out_bind=[tcp()]) as wall:
+    with signing(tmp_path, keys, source, out_bind=[tcp()], drain="2s") as wall:
         push = sockets(zmq.PUSH, connect=[source])
         for frames in sent:
             push.send_multipart(frames)
