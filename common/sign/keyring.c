@@ -15,7 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 
-enum { LOCK_WAIT_MS = 2000, LOCK_PAUSE_US = 5000 };
+enum { LOCK_WAIT_MS = 2000, SHARE_WAIT_MS = 500, LOCK_PAUSE_US = 5000 };
 
 struct pw_keyring {
     struct pw_key **keys;
@@ -175,11 +175,11 @@ apply_list(struct pw_keyring *ring, const char *dir, struct pw_why *why)
     return err;
 }
 
-/* Whether the lock was had within LOCK_WAIT_MS; errno says why not. */
+/* Whether the lock was had within `wait_ms`; errno says why not. */
 static bool
-lock_folder(int fd, int how)
+lock_folder(int fd, int how, int wait_ms)
 {
-    uint64_t end = pw_clock_steady() + (uint64_t)LOCK_WAIT_MS * 1000000;
+    uint64_t end = pw_clock_steady() + (uint64_t)wait_ms * 1000000;
     while (flock(fd, how | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK || pw_clock_steady() > end) {
             return false;
@@ -198,12 +198,14 @@ pw_keyring_lock(const char *dir, struct pw_why *why)
                       strerror(errno));
         return -1;
     }
-    if (lock_folder(fd, LOCK_EX)) {
+    if (lock_folder(fd, LOCK_EX, LOCK_WAIT_MS)) {
         return fd;
     }
-    (void)pw_fail(why, PW_E_BUSY, "%s: %s; try again", dir,
-                  errno == EWOULDBLOCK ? "another command is changing this folder"
-                                       : strerror(errno));
+    (void)pw_fail(why, PW_E_BUSY, "%s: %s", dir,
+                  errno == EWOULDBLOCK
+                      ? "another process holds its lock; try again, and if it is no "
+                        "picklewall, find it with fuser -v and chmod o-rx the folder"
+                      : strerror(errno));
     close(fd);
     return -1;
 }
@@ -228,11 +230,14 @@ struct pw_keyring *
 pw_keyring_load(const char *dir, struct pw_why *why)
 {
     PW_CLEANUP(pw_file_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && !lock_folder(fd, LOCK_SH) && errno == EWOULDBLOCK) {
-        (void)pw_fail(why, PW_E_BUSY, "%s: another command is changing this folder", dir);
-        return NULL;
+    /*
+     * A command is done in milliseconds. Who holds the lock longer may be anybody that can
+     * open the folder, and must not keep a wall from its keys: two active keys, the worst
+     * that a command leaves half done, are refused for what they are.
+     */
+    if (fd >= 0) {
+        (void)lock_folder(fd, LOCK_SH, SHARE_WAIT_MS);
     }
-    /* A file system without locks has no command that takes one, so reading on is right. */
     return pw_keyring_read(dir, why);
 }
 

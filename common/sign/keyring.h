@@ -18,8 +18,8 @@ struct pw_keyring *pw_keyring_new(void);
  * Every *.pwkey and *.hex file of the folder `dir`, in byte order of file name; hidden
  * files are left out. What its list of revoked keys names is revoked. NULL with a sentence
  * in `why` that names the file and the remedy: a file others can read, a broken file, two
- * keys of one name or one key twice, no such folder. Waits up to 2 s for a command that is
- * changing the folder.
+ * keys of one name or one key twice, no such folder. Waits for a command that is changing
+ * the folder, but no longer than half a second.
  */
 struct pw_keyring *pw_keyring_load(const char *dir, struct pw_why *why);
 

@@ -19,10 +19,10 @@ struct pw_rotation {
  * Let the key `to` sign instead of `from`, in the folder `dir`: `to`, which is verify_only,
  * or is made like `from` (suite, channels) when there is none, becomes active; `from`
  * becomes verify_only when it was active. The folder is locked meanwhile, so
- * pw_keyring_load sees neither two active keys nor none. `to` is written first: if the
- * machine stops between the two, both are active, and the same call again completes it.
- * PW_E_CONFIG when the folder is not in order, or one of the keys cannot take part;
- * PW_E_BUSY, and what pw_key_replace says.
+ * pw_keyring_load, which waits, sees neither two active keys nor none. `to` is written
+ * first: if the machine stops between the two, both are active, and the same call again
+ * completes it. PW_E_CONFIG when the folder is not in order, or one of the keys cannot take
+ * part; PW_E_BUSY, and what pw_key_replace says.
  */
 PW_CHECK_RESULT enum pw_err pw_keyring_rotate(const char *dir, const char *from,
                                               const char *to, struct pw_rotation *out,
