@@ -16,7 +16,7 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/proxy/fake_port.h"
 
-enum { KEYS = 2, FRAME_MAX = 1 << 20 };
+enum { KEYS = 2 };
 
 static const uint64_t second_ns = 1000000000;
 
