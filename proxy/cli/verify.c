@@ -87,17 +87,28 @@ signature_path(const struct job *job, const char *path, char out[static PATH_MAX
                : pw_fail(why, PW_E_NO_INPUT, "%.200s...: the path is too long", path);
 }
 
-/* An absent file is a missing signature, one that is too long a malformed one. */
+/*
+ * An absent file is a missing signature, one that is empty or too long a malformed one. A
+ * pipe is read when somebody names it; one that only lies there would be waited for.
+ */
 static enum pw_err
-read_detached(const struct job *job, const char *path, struct pw_buf *out,
+read_detached(const struct job *job, const char *path, struct pw_buf *out, bool *absent,
               struct pw_why *why)
 {
     char beside[PATH_MAX];
+    struct stat info;
     enum pw_err err = signature_path(job, path, beside, why);
     if (err != PW_E_OK) {
         return err;
     }
+    if (job->signature == NULL && stat(beside, &info) == 0 && !S_ISREG(info.st_mode)) {
+        return pw_fail(why, PW_E_NO_INPUT,
+                       "%s: not a file; put the signature there, or name it with "
+                       "--signature",
+                       beside);
+    }
     err = pw_file_read(beside, out);
+    *absent = err == PW_E_NO_INPUT;
     if (err == PW_E_OK || err == PW_E_NO_INPUT || err == PW_E_LIMIT) {
         return PW_E_OK;
     }
@@ -132,9 +143,10 @@ verify_file(const struct job *job, struct pw_verifier *verifier, const char *pat
 {
     PW_CLEANUP(pw_buf_free) struct pw_buf payload = {.limit = file_limit};
     PW_CLEANUP(pw_buf_free) struct pw_buf beside = {.limit = PW_TRAILER_MAX + 1};
+    bool absent = false;
     enum pw_err err = read_file(path, &payload, why);
     if (err == PW_E_OK && !job->tail) {
-        err = read_detached(job, path, &beside, why);
+        err = read_detached(job, path, &beside, &absent, why);
     }
     if (err != PW_E_OK) {
         return err;
@@ -145,8 +157,9 @@ verify_file(const struct job *job, struct pw_verifier *verifier, const char *pat
         struct pw_cursor cur = pw_cursor_over(frame);
         frame = pw_cursor_take(&cur, frame.len - pw_trailer_at_end(frame));
         trailer = cur.rest;
+        absent = trailer.len == 0;
     }
-    if (trailer.len == 0) {
+    if (absent) {
         *out = (struct pw_sig_result){.state = PW_SIG_MISSING, .reason = PW_R_SIG_MISSING};
         return PW_E_OK;
     }

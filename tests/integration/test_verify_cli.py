@@ -83,6 +83,8 @@ STATES = {
     "bad": (lambda folder, _: (folder / "message.pkl").write_bytes(PAYLOAD + b"!"), [],
             "key a {id} (a.pwkey); file or signature changed"),
     "format": (lambda folder, _: signature(folder).write_bytes(b"PWS1"), [], "get the signature again"),
+    "format, empty": (lambda folder, _: signature(folder).write_bytes(b""), [], "get the signature again"),
+    "format, long": (lambda folder, _: signature(folder).write_bytes(bytes(10**6)), [], "get the signature again"),
     "frames": (lambda folder, _: change(signature(folder), 7, 2), [], "which no file is; sign the file itself"),
     "unknown_key": (lambda folder, _: (folder / "keys/a.pwkey").unlink(), [],
                     "key {id} is not in {folder}/keys; if you trust the sender, put its key there"),
@@ -108,6 +110,7 @@ STATES = {
 @pytest.mark.parametrize("state", STATES)
 def test_each_state_names_the_file_the_key_and_the_remedy(keys, message, tmp_path, monkeypatch, state):
     spoil, options, words = STATES[state]
+    state = state.partition(",")[0]
     identity = signature(tmp_path).read_bytes()[8:16].hex()
     assert ": ok, signed with a (blake2b) at 20" in verify(keys, *options, message).stdout
     spoil(tmp_path, monkeypatch)
@@ -293,6 +296,20 @@ def test_what_may_not_be_read_has_the_code_for_permissions(keys, message):
     done = subprocess.run([*words, BINARY, "verify", "--keys", str(keys), "--channel", "jobs", str(message)],
                           capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (77, ""), done.stderr
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_lies_in_the_signatures_place_is_not_waited_for(keys, message, make):
+    whole = signature(message.parent).read_bytes()
+    signature(message.parent).unlink()
+    make(signature(message.parent))
+    done = verify(keys, message, code=66)
+    assert done.stderr.startswith(f"picklewall: {message}.pws: not a file; ") and done.stdout == ""
+    reader, writer = os.pipe()
+    os.write(writer, whole)
+    os.close(writer)
+    verify(keys, "--signature", f"/dev/fd/{reader}", message, pass_fds=[reader])  # a pipe that was named
+    os.close(reader)
 
 
 def test_hostile_names_colour_no_terminal(keys, tmp_path):
