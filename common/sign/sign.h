@@ -118,9 +118,10 @@ struct pw_verifier;
 /*
  * A verifier for `channel`. `siblings` (may be NULL, `sibling_count` of them, borrowed
  * until free, the first 8 are asked) are the other channels of this process, asked only to
- * tell "sig.channel" from "sig.bad". NULL when out of memory, or when `channel` is longer
- * than PW_SIGN_CHANNEL_MAX. With a key of ed25519-batch it takes 1 MiB, where it remembers
- * which batches it has verified, so that their other messages cost hashes alone.
+ * tell "sig.channel" from "sig.bad", and for 100 messages a second at most. NULL when out
+ * of memory, or when `channel` is longer than PW_SIGN_CHANNEL_MAX. With a key of
+ * ed25519-batch it takes 1 MiB, where it remembers which batches it has verified, so that
+ * their other messages cost hashes alone.
  */
 struct pw_verifier *pw_verifier_new(const struct pw_keyring *ring, const char *channel,
                                     enum pw_direction dir, const char *const *siblings,

@@ -5,7 +5,12 @@
 #include "common/sign/sign.h"
 #include "common/sign/trailer.h"
 
-enum { SIBLINGS_MAX = 8 };
+enum {
+    SIBLINGS_MAX = 8,
+    COURTESIES = 100, /* a second: so many messages are asked about */
+};
+
+static const uint64_t ns_per_s = 1000000000;
 
 struct known_key {
     struct pw_channel_key ready;
@@ -22,6 +27,8 @@ struct pw_verifier {
     const char *const *siblings;
     size_t sibling_count;
     uint64_t now_ns;
+    uint64_t asked_ns;      /* since then siblings were asked */
+    unsigned asked;         /* about so many messages */
     struct pw_roots *roots; /* NULL when no key has batches */
     size_t count;
     struct known_key keys[];
@@ -108,6 +115,19 @@ is_ours(const struct pw_verifier *verifier, const struct pw_scope *scope)
            memcmp(scope->channel, verifier->scope.channel, scope->len) == 0;
 }
 
+/* A forger, who needs no key, must not buy eight verifications with each message. */
+static bool
+may_ask(struct pw_verifier *verifier)
+{
+    if (verifier->now_ns - verifier->asked_ns >= ns_per_s) { /* or the clock was put back */
+        verifier->asked_ns = verifier->now_ns;
+        verifier->asked = 0;
+    }
+    bool may = verifier->asked < COURTESIES;
+    verifier->asked += may;
+    return may;
+}
+
 /*
  * A true signature on the wrong channel is a wiring mistake or a replay, not a forgery. Our
  * own channel may be among the siblings; a forgery need not cost its verification twice.
@@ -116,6 +136,9 @@ static bool
 fits_sibling(struct pw_verifier *verifier, const struct pw_key *key, struct pw_signed text,
              struct pw_span tag)
 {
+    if (!may_ask(verifier)) {
+        return false;
+    }
     for (size_t i = 0; i < verifier->sibling_count; i++) {
         struct pw_scope scope = {0};
         text.scope = &scope;

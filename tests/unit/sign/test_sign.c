@@ -399,6 +399,30 @@ a_signature_is_for_one_channel_and_direction(void **state)
 }
 
 static void
+a_flood_is_not_asked_about_without_end(void **state)
+{
+    (void)state;
+    static const char *const siblings[] = {"jobs"};
+    for (size_t i = 0; i < PW_COUNT(suites); i++) {
+        PW_CLEANUP(close_ends) struct ends ends;
+        open_ends(&ends, suites[i]);
+        PW_CLEANUP(pw_verifier_free)
+        struct pw_verifier *verifier =
+            pw_verifier_new(ends.ring, "other", PW_DIR_FORWARD, siblings, 1);
+        for (uint64_t second = 1; second <= 2; second++) {
+            pw_verifier_set_now(verifier, now_ns + second * 1000000000);
+            for (size_t n = 0; n < 300; n++) {
+                assert_int_equal(reason_of(verifier, frames, FRAMES, ends.trailer),
+                                 n < 100 ? PW_R_SIG_CHANNEL : PW_R_SIG_BAD);
+            }
+        }
+        pw_verifier_set_now(verifier, now_ns); /* a clock that is put back */
+        assert_int_equal(reason_of(verifier, frames, FRAMES, ends.trailer),
+                         PW_R_SIG_CHANNEL);
+    }
+}
+
+static void
 a_key_signs_only_where_its_pattern_lets_it(void **state)
 {
     (void)state;
@@ -549,6 +573,7 @@ main(void)
         cmocka_unit_test(a_public_key_is_no_mac_key),
         cmocka_unit_test(a_key_that_is_not_in_the_ring_is_unknown),
         cmocka_unit_test(a_signature_is_for_one_channel_and_direction),
+        cmocka_unit_test(a_flood_is_not_asked_about_without_end),
         cmocka_unit_test(a_key_signs_only_where_its_pattern_lets_it),
         cmocka_unit_test(a_signer_needs_a_key_and_a_channel),
         cmocka_unit_test(a_trailer_is_found_from_the_end),
