@@ -87,8 +87,10 @@ static enum pw_err
 read_payload(const char *path, char real[static PATH_MAX], struct stat *info,
              struct pw_buf *payload, struct pw_why *why)
 {
-    PW_CLEANUP(pw_file_close)
-    int fd = realpath(path, real) == NULL ? -1 : open(real, O_RDONLY | O_CLOEXEC);
+    PW_CLEANUP(pw_file_close) int fd = -1; /* O_NONBLOCK: a pipe is no file, and told so */
+    if (realpath(path, real) != NULL) {
+        fd = open(real, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    }
     if (fd < 0 || fstat(fd, info) != 0) {
         return pw_fail(why, errno == EACCES ? PW_E_PERM : PW_E_NO_INPUT, "%s: %s", path,
                        strerror(errno));
@@ -102,6 +104,21 @@ read_payload(const char *path, char real[static PATH_MAX], struct stat *info,
     return err == PW_E_OK ? PW_E_OK
                           : pw_fail(why, err, "%s: %s", path,
                                     err == PW_E_IO ? strerror(errno) : pw_err_text(err));
+}
+
+/* What its writer adds behind what was read would be lost, or not be signed. */
+static enum pw_err
+check_still(const char *path, const char *real, const struct stat *was, struct pw_why *why)
+{
+    struct stat info;
+    if (stat(real, &info) == 0 && info.st_ino == was->st_ino &&
+        info.st_dev == was->st_dev && info.st_size == was->st_size &&
+        info.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+        info.st_mtim.tv_nsec == was->st_mtim.tv_nsec) {
+        return PW_E_OK;
+    }
+    return pw_fail(why, PW_E_BUSY,
+                   "%s: changed while it was signed; sign it when it is complete", path);
 }
 
 /* Sign `payload` as one frame; `path` is for sentences. */
@@ -162,6 +179,7 @@ sign_file(const struct job *job, struct pw_signer *signer, const char *path,
     enum pw_err err = read_payload(path, real, &info, &payload, why);
     struct pw_span frame = pw_buf_span(&payload);
     err = err == PW_E_OK ? make_trailer(job, signer, path, frame, bytes, why) : err;
+    err = err == PW_E_OK ? check_still(path, real, &info, why) : err;
     if (err != PW_E_OK) {
         return err;
     }

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -310,6 +311,40 @@ def test_what_lies_in_the_signatures_place_is_not_waited_for(keys, message, make
     os.close(writer)
     verify(keys, "--signature", f"/dev/fd/{reader}", message, pass_fds=[reader])  # a pipe that was named
     os.close(reader)
+
+
+def test_a_pipe_is_not_signed_and_not_waited_for(keys, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a file" in sign(keys, "--key", "a", tmp_path / "pipe", code=66).stderr
+    assert not (tmp_path / "pipe.pws").exists()
+
+
+def read_so_far(process):
+    try:
+        return int(pathlib.Path(f"/proc/{process.pid}/io").read_text().split()[1])
+    except OSError:  # it has ended
+        return 1 << 30
+
+
+@pytest.mark.parametrize("form", ["--tail", "--detached"])
+def test_a_file_that_is_being_written_is_not_signed(keys, tmp_path, form):
+    path, size = tmp_path / "large", 96 << 20
+    words = [BINARY, "sign", "--keys", keys, "--key", "a", "--channel", "jobs", form, path]
+    for _ in range(9):  # until we are faster than it once
+        path.write_bytes(bytes(size))
+        signer = subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while read_so_far(signer) < 1 << 20:
+            pass
+        signer.send_signal(signal.SIGSTOP)
+        with open(path, "ab") as writer:
+            writer.write(b"more")
+        signer.send_signal(signal.SIGCONT)
+        words_told = signer.communicate(timeout=30)[1]
+        if signer.returncode != 0:
+            break
+    assert (signer.returncode, words_told) == (
+        69, f"picklewall: {path}: changed while it was signed; sign it when it is complete\n")
+    assert path.stat().st_size == size + 4
 
 
 def test_hostile_names_colour_no_terminal(keys, tmp_path):
