@@ -23,9 +23,10 @@ struct pw_keys {
     const struct pw_settings *settings;
     struct pw_keyring *ring; /* NULL when `keys` is not set */
     struct pw_keyring_look look;
-    unsigned generation;   /* of the newest keys */
-    uint64_t list_version; /* of the newest list that was in force */
-    bool refused;          /* the last time; then: */
+    unsigned generation;    /* of the newest keys */
+    uint64_t list_version;  /* of the newest list that was in force */
+    struct pw_revoked list; /* the last one that was read */
+    bool refused;           /* the last time; then: */
     struct pw_why why;
     const char **names; /* of all channels */
     size_t count;
@@ -197,6 +198,66 @@ make_keys(const struct pw_settings *settings)
     return keys;
 }
 
+static enum pw_err
+check_version(const struct pw_keys *keys, uint64_t version, struct pw_why *why)
+{
+    if (version >= keys->list_version) {
+        return PW_E_OK;
+    }
+    return pw_fail(why, PW_E_CONFIG,
+                   "%s/" PW_REVOKED_FILE
+                   ": its version went down from %llu to %llu; put the "
+                   "newer list back, or give this one a greater version",
+                   keys->settings->keys, (unsigned long long)keys->list_version,
+                   (unsigned long long)version);
+}
+
+/* Under the same version a key may come to the list, but none may leave it. */
+static enum pw_err
+check_list(const struct pw_keys *keys, const struct pw_revoked *list, struct pw_why *why)
+{
+    char id[2 * KEY_ID + 1];
+    if (list->version != keys->list.version) {
+        return PW_E_OK;
+    }
+    for (size_t i = 0; i < keys->list.count; i++) {
+        if (!pw_revoked_has(list, keys->list.ids[i])) {
+            pw_hex_encode((struct pw_span){keys->list.ids[i], KEY_ID}, id);
+            return pw_fail(why, PW_E_CONFIG,
+                           "%s/" PW_REVOKED_FILE ": %s is gone from it, but its version is "
+                           "still %llu; put the key back, or give the list a greater "
+                           "version",
+                           keys->settings->keys, id, (unsigned long long)list->version);
+        }
+    }
+    return PW_E_OK;
+}
+
+/*
+ * A key in wrong hands must not stay good because some other file is broken: the list is
+ * applied to the ring in force, whatever becomes of the next one.
+ */
+static enum pw_err
+revoke_at_once(struct pw_keys *keys, struct pw_why *why)
+{
+    PW_CLEANUP(pw_revoked_free) struct pw_revoked list = {0};
+    enum pw_err err = pw_revoked_load(keys->settings->keys, &list, why);
+    err = err == PW_E_OK ? check_version(keys, list.version, why) : err;
+    if (err != PW_E_OK) {
+        return err;
+    }
+    (void)pw_keyring_revoke(keys->ring, &list); /* also when others should be on it */
+    err = check_list(keys, &list, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    keys->list_version = list.version;
+    pw_revoked_free(&keys->list);
+    keys->list = list;
+    list = (struct pw_revoked){0};
+    return PW_E_OK;
+}
+
 struct pw_keys *
 pw_keys_open(const struct pw_settings *settings, struct pw_why *why)
 {
@@ -217,6 +278,9 @@ pw_keys_open(const struct pw_settings *settings, struct pw_why *why)
         return NULL;
     }
     put_in_force(keys, &ring, sets);
+    if (keys->ring != NULL && revoke_at_once(keys, why) != PW_E_OK) {
+        return NULL;
+    }
     for (size_t i = 0; i < keys->count; i++) {
         pw_keys_take(&keys->places[i].box);
     }
@@ -238,6 +302,7 @@ pw_keys_close(struct pw_keys **keys)
         free_channel_keys(&box->now);
     }
     pw_keyring_free(&(*keys)->ring);
+    pw_revoked_free(&(*keys)->list);
     free((*keys)->names);
     free(*keys);
     *keys = NULL;
@@ -250,37 +315,6 @@ pw_keys_box(struct pw_keys *keys, size_t channel)
 }
 
 static enum pw_err
-check_version(const struct pw_keys *keys, uint64_t version, struct pw_why *why)
-{
-    if (version >= keys->list_version) {
-        return PW_E_OK;
-    }
-    return pw_fail(why, PW_E_CONFIG,
-                   "%s/" PW_REVOKED_FILE
-                   ": its version went down from %llu to %llu; put the "
-                   "newer list back, or give this one a greater version",
-                   keys->settings->keys, (unsigned long long)keys->list_version,
-                   (unsigned long long)version);
-}
-
-/*
- * A key in wrong hands must not stay good because some other file is broken: the list is
- * applied to the ring in force, whatever becomes of the next one.
- */
-static enum pw_err
-revoke_at_once(struct pw_keys *keys, struct pw_why *why)
-{
-    PW_CLEANUP(pw_revoked_free) struct pw_revoked list = {0};
-    enum pw_err err = pw_revoked_load(keys->settings->keys, &list, why);
-    err = err == PW_E_OK ? check_version(keys, list.version, why) : err;
-    if (err == PW_E_OK) {
-        keys->list_version = list.version;
-        (void)pw_keyring_revoke(keys->ring, &list);
-    }
-    return err;
-}
-
-static enum pw_err
 take_over(struct pw_keys *keys, struct pw_why *why)
 {
     PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = NULL;
@@ -289,6 +323,9 @@ take_over(struct pw_keys *keys, struct pw_why *why)
     err = err == PW_E_OK ? check_version(keys, pw_keyring_list_version(ring), why) : err;
     if (err != PW_E_OK) {
         return err;
+    }
+    if (pw_keyring_list_version(ring) == keys->list.version) {
+        (void)pw_keyring_revoke(ring, &keys->list); /* it may have changed since */
     }
     struct pw_channel_keys **sets = make_sets(keys, ring, why);
     if (sets == NULL) {

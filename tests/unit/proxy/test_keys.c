@@ -255,6 +255,32 @@ the_list_counts_beside_a_broken_file(void **state)
 }
 
 static void
+a_key_leaves_the_list_only_with_a_greater_version(void **state)
+{
+    (void)state;
+    struct pw_why why = {0};
+    struct pw_keys_box *box = pw_keys_box(rig.keys, JOBS);
+    add_to_list("jobs-1", 7);
+    change("jobs-2", PW_KEY_ACTIVE);
+    assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
+    assert_string_equal(signer_of(pw_keys_take(box)), "jobs-2");
+
+    write_key("revoked", "version: 7\n");
+    assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_REFUSED);
+    assert_non_null(strstr(why.text, " is gone from it, but its version is still 7; "));
+    assert_int_equal(pw_signer_usable(box->now->signer, 1), PW_R_NONE);
+    add_to_list("jobs-2", 7);
+    assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_REFUSED);
+    assert_int_equal(pw_signer_usable(box->now->signer, 1), PW_R_SIG_REVOKED);
+
+    change("jobs-2", PW_KEY_RETIRED);
+    write_key("revoked", "version: 8\n");
+    assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
+    assert_string_equal(signer_of(pw_keys_take(box)), "jobs-1");
+    assert_int_equal(pw_signer_usable(box->now->signer, 1), PW_R_NONE);
+}
+
+static void
 the_audit_line_tells_who_signs(void **state)
 {
     (void)state;
@@ -390,6 +416,7 @@ main(void)
         KEYS_TEST(a_folder_that_is_not_in_order_changes_nothing_and_is_told_once),
         KEYS_TEST(a_generation_is_counted_when_it_takes_over_and_shown_by_who_took_it),
         KEYS_TEST(the_list_counts_beside_a_broken_file),
+        KEYS_TEST(a_key_leaves_the_list_only_with_a_greater_version),
         KEYS_TEST(the_audit_line_tells_who_signs),
         KEYS_TEST(a_wall_without_keys_has_nothing_to_look_at),
         KEYS_TEST(keys_change_under_a_thread_that_uses_them),
