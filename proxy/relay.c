@@ -61,6 +61,7 @@ struct pw_relay {
     size_t kept;  /* so many */
     char name[PW_STORE_ID]; /* SHA-256 of the oldest message once it was refused, or "" */
     bool refused;           /* the transport said ready, and then took or gave nothing */
+    bool woken;             /* by an order, which the next wait must not sleep over */
     int store_pause_ms;
     struct pw_relay_counts counts;
     struct shown shown;
@@ -239,9 +240,12 @@ batch_size(struct pw_relay *relay)
 {
     size_t most =
         least(pw_pipeline_batch(relay->options.pipe), least(relay->queue.count, BURST));
-    bool takes = most == 1 ||
-                 (relay->port->ops->wait(relay->port, PW_READY_OUT, 0) & PW_READY_OUT) != 0;
-    return takes ? most : 1;
+    if (most == 1) {
+        return 1;
+    }
+    unsigned ready = relay->port->ops->wait(relay->port, PW_READY_OUT, 0);
+    relay->woken = relay->woken || (ready & PW_READY_CONTROL) != 0;
+    return (ready & PW_READY_OUT) != 0 ? most : 1;
 }
 
 /*
@@ -495,7 +499,9 @@ static unsigned
 wait_for(struct pw_relay *relay, unsigned want, int timeout_ms)
 {
     flush_records(relay);
-    unsigned ready = relay->port->ops->wait(relay->port, want, timeout_ms);
+    unsigned ready =
+        relay->port->ops->wait(relay->port, want, relay->woken ? 0 : timeout_ms);
+    relay->woken = false;
     relay->now = pw_clock_wall();
     return ready;
 }
@@ -520,7 +526,7 @@ static void
 wait_ready(struct pw_relay *relay, unsigned want)
 {
     if (relay->refused) {
-        wait_for(relay, 0, SHORT_PAUSE_MS);
+        relay->woken = (wait_for(relay, 0, SHORT_PAUSE_MS) & PW_READY_CONTROL) != 0;
     }
     relay->refused = (wait_for(relay, want, FOR_EVER) & want) != 0;
 }

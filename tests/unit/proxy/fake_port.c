@@ -96,6 +96,12 @@ static unsigned
 script_wait(struct pw_port *port, unsigned want, int timeout_ms)
 {
     struct script *script = (struct script *)port;
+    assert_true(timeout_ms >= 0 || !script->woke); /* an order is told once */
+    if (want == PW_READY_OUT && timeout_ms == 0 && script->wakes && !script->woke) {
+        script->woke = true;
+        atomic_store(&script->order, PW_ORDER_DRAIN);
+        return PW_READY_CONTROL;
+    }
     if (want == PW_READY_OUT && timeout_ms == 0) { /* a question, which changes nothing */
         return script->takes > 0 ? PW_READY_OUT : 0;
     }

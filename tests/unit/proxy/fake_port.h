@@ -21,6 +21,8 @@ struct script {
     unsigned slow_ms;   /* which takes so long */
     size_t stop_at;     /* order DRAIN when so many have been received; see `order` */
     size_t now_at_wait; /* order NOW at the n-th wait after that; 0: never */
+    bool wakes;         /* order DRAIN, and tell so, at the first question for the output */
+    bool woke;
     size_t waits;
     size_t disk_fails; /* waits until the disk works again; 0: it does */
     struct pw_span frames[MESSAGES_MAX];

@@ -181,6 +181,8 @@ static const struct batch_case batch_cases[] = {
      {.received = 4, .forwarded = 4}},
     {"nobody takes the rest of a batch", PW_QUARANTINE, {.in = "gggg", .takes = 1, .stop_at = 4}, 0, "g", "A4",
      {.received = 4, .forwarded = 1, .quarantined = 3, .undelivered = 3}},
+    {"told to stop while the output is asked", PW_QUARANTINE, {.in = "gg", .wakes = true}, 0, "", "",
+     {.received = 2, .quarantined = 2, .undelivered = 2}},
     {"nor what follows", PW_QUARANTINE, {.in = "ggegg", .takes = 1, .stop_at = 5}, 0, "g", "A2",
      {.received = 5, .forwarded = 1, .quarantined = 4, .undelivered = 3}},
     {"told to hurry", PW_QUARANTINE, {.in = "gggg", .takes = 1, .stop_at = 4, .now_at_wait = 1}, 0, "g", "A4",
