@@ -284,8 +284,10 @@ step_empty(struct pw_scan *m, const struct pw_op *op)
  * Keys that make another thing of an instance when setattr sets them, and those that no
  * state may have. An exception sets all of its state so; with a ring of contexts Python up
  * to 3.8 never finishes raising the next one. BUILD calls a __setstate__. numpy asks any
- * instance for the last three, and takes memory at the address that an __array_interface__
- * tells.
+ * instance for the three of arrays, and takes memory at the address that an
+ * __array_interface__ tells. pandas takes a zone with one of the next two for pytz's or
+ * dateutil's, reads beside tables that do not fit one another, and keeps them for all zones
+ * of that name; and what has a _typ for one of its own, whose methods it calls.
  */
 static const struct {
     const char *name;
@@ -298,6 +300,10 @@ static const struct {
     {"__array__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array_interface__", OBJECT_SPECIAL | OBJECT_PLANTS},
     {"__array_struct__", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"_utc_transition_times", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"_trans_list_utc", OBJECT_SPECIAL | OBJECT_PLANTS},
+    {"_typ", OBJECT_POSES},
+    {"args", OBJECT_ARGS}, /* fast.c leaves the keys of this table to this file */
 };
 
 /* What a key that is no constant string says of its dict. A str_ of numpy, which `scalar`
@@ -317,7 +323,7 @@ flags_of_object(const struct pw_scan *m, struct pw_value key)
     return text ? OBJECT_SPECIAL | OBJECT_HIDES : OBJECT_SPECIAL;
 }
 
-/* What a key says of its dict: OBJECT_SPECIAL, OBJECT_PLANTS, OBJECT_HIDES. */
+/* What a key says of its dict: OBJECT_SPECIAL, …_PLANTS, …_HIDES, …_POSES, …_ARGS. */
 static uint16_t
 flags_of_key(const struct pw_scan *m, struct pw_value key)
 {
@@ -336,6 +342,13 @@ flags_of_key(const struct pw_scan *m, struct pw_value key)
     return 0;
 }
 
+/* Something that passes for a thing of pandas, with a method of the sender's choice. */
+static bool
+poses(const struct object *object)
+{
+    return (object->flags & OBJECT_POSES) != 0 && (object->flags & OBJECT_REFERS) != 0;
+}
+
 /* The values from `first` on are keys and values of `dict`, a dict or an instance. One that
  * is somewhere already may be the very __dict__ of an instance; and instances may have a
  * __getattr__ that looks among their items. */
@@ -344,11 +357,18 @@ note_special(struct pw_scan *m, const struct pw_op *op, struct pw_value dict,
              uint32_t first)
 {
     uint16_t flags = 0;
-    for (uint32_t i = first; i < m->stack.len; i += 2) {
-        flags |= flags_of_key(m, m->stack.at[i]);
+    for (uint32_t i = first; i < m->stack.len; i++) {
+        struct pw_value value = m->stack.at[i];
+        bool is_key = (i - first) % 2 == 0;
+        flags |= is_key ? flags_of_key(m, value) : 0;
+        flags |= !is_key && value.kind == PW_V_GLOBAL ? OBJECT_REFERS : 0;
     }
     struct object *object = &m->objects.at[dict.ref];
     object->flags |= flags;
+    if (poses(object)) {
+        flags |= OBJECT_PLANTS;
+        object->flags |= OBJECT_PLANTS;
+    }
     bool taken = dict.kind == PW_V_INSTANCE || (object->flags & OBJECT_STORED) != 0;
     uint16_t bad = taken ? OBJECT_PLANTS : 0;
     bad |= (object->flags & OBJECT_BUILT) != 0 ? OBJECT_HIDES : 0;
@@ -1025,6 +1045,107 @@ sets_special(struct pw_scan *m, struct pw_value state)
     return special;
 }
 
+/*
+ * Classes of the shipped policies whose instances are looked at while a stream loads. None
+ * has a global among its attributes: there it would stand for a method, and be called
+ * (datetime hashes itself with the utcoffset of its zone, pandas asks a frame for a copy).
+ * And those that hash what their attributes hold. An exception makes a tuple of the args
+ * that are set, be it a range of all numbers; its own pickles do not set them so.
+ */
+static const struct looked_at {
+    const char *module;
+    const char *name; /* NULL: any */
+    uint16_t never;   /* OBJECT_… that its state may not have */
+    bool hashes;
+} looked_at[] = {
+    {"builtins", NULL, OBJECT_ARGS, false},
+    {"exceptions", NULL, OBJECT_ARGS, false},
+    {"collections", "ChainMap", OBJECT_REFERS, false},
+    {"collections", "UserDict", OBJECT_REFERS, false},
+    {"collections", "UserList", OBJECT_REFERS, false},
+    {"collections", "UserString", OBJECT_REFERS, true},
+    {"UserDict", NULL, OBJECT_REFERS, false},
+    {"UserList", NULL, OBJECT_REFERS, false},
+    {"UserString", NULL, OBJECT_REFERS, true},
+    {"uuid", NULL, OBJECT_REFERS, true},
+    {"numpy", "dtype", OBJECT_REFERS, true},
+    {"dateutil.tz.tz", NULL, OBJECT_REFERS, true},
+    {"dateutil.relativedelta", NULL, OBJECT_REFERS, true},
+    {"pandas._libs.arrays", NULL, OBJECT_REFERS, false},
+    {"pandas._libs.interval", NULL, OBJECT_REFERS, false},
+    {"pandas._libs.tslibs.offsets", NULL, OBJECT_REFERS, true},
+    {"pandas.core.arrays.boolean", NULL, OBJECT_REFERS, true},
+    {"pandas.core.arrays.floating", NULL, OBJECT_REFERS, true},
+    {"pandas.core.arrays.integer", NULL, OBJECT_REFERS, true},
+    {"pandas.core.arrays.sparse.array", NULL, OBJECT_REFERS, false},
+    {"pandas.core.arrays.sparse.dtype", NULL, OBJECT_REFERS, true},
+    {"pandas.core.arrays.string_", NULL, OBJECT_REFERS, true},
+    {"pandas.core.dtypes.dtypes", NULL, OBJECT_REFERS, true},
+    {"pandas.core.frame", NULL, OBJECT_REFERS, false},
+    {"pandas.core.indexes.frozen", NULL, OBJECT_REFERS, false},
+    {"pandas.core.internals.managers", NULL, OBJECT_REFERS, false},
+    {"pandas.core.series", NULL, OBJECT_REFERS, false},
+};
+
+/* The row of what `target` is an instance of; NULL when there is none. */
+static const struct looked_at *
+looks_at(const struct pw_scan *m, struct pw_value target)
+{
+    if (target.kind != PW_V_INSTANCE ||
+        (m->objects.at[target.ref].flags & OBJECT_ORIGIN) == 0) {
+        return NULL;
+    }
+    const struct pw_import *origin = &m->imports.at[m->objects.at[target.ref].link];
+    for (size_t i = 0; i < PW_COUNT(looked_at); i++) {
+        const struct looked_at *row = &looked_at[i];
+        if (pw_span_equal(origin->mod, pw_span_str(row->module)) &&
+            (row->name == NULL || pw_span_equal(origin->name, pw_span_str(row->name)))) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* The state of an instance of such a class has what it may not have. */
+static bool
+is_seen_through(const struct pw_scan *m, struct pw_value target, struct pw_value state)
+{
+    const struct looked_at *row = looks_at(m, target);
+    if (row == NULL || state.kind != PW_V_TUPLE) {
+        return row != NULL && is_mapping(m, state, row->never);
+    }
+    const struct object *tuple = &m->objects.at[state.ref];
+    for (uint32_t i = 0; i < tuple->count; i++) {
+        if (is_mapping(m, m->items.at[tuple->link + i], row->never)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * `target` gets `state`, of as many values as `sum` says. Attributes count one (unfold.h),
+ * but where a hash walks over them, which is paid for at once. An instance that is a part
+ * of a key already has been counted without, and no pickler fills such a one so late.
+ */
+static bool
+hold_state(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
+           struct pw_value state)
+{
+    struct nested sum = {0};
+    pw_cost_add(m, state, &sum);
+    const struct looked_at *row = looks_at(m, target);
+    if (row == NULL || !row->hashes) {
+        sum.size = 1; /* see pw_unfold_note_state */
+        return pw_unfold_note_state(m, target, state) && grow(m, op, target.ref, sum);
+    }
+    if ((m->objects.at[target.ref].flags & OBJECT_STORED) != 0) {
+        pw_machine_find(m, PW_R_LIMIT_WORK, op);
+    }
+    return pw_unfold_note_one(m, target, state) && grow(m, op, target.ref, sum) &&
+           pw_cost_keys(m, op, m->stack.len - 1, 1, target.ref);
+}
+
 static bool
 step_build(struct pw_scan *m, const struct pw_op *op)
 {
@@ -1034,7 +1155,7 @@ step_build(struct pw_scan *m, const struct pw_op *op)
     struct pw_value state = *top(m, 0);
     struct pw_value target = *top(m, 1);
     cut(m, m->stack.len - 1);
-    if (sets_special(m, state)) {
+    if (sets_special(m, state) || is_seen_through(m, target, state)) {
         pw_machine_find(m, PW_R_STATE_SPECIAL, op);
     }
     /* No built-in container takes a state: VALUE_ABSENT is natural to nothing. */
@@ -1042,12 +1163,8 @@ step_build(struct pw_scan *m, const struct pw_op *op)
         !change(m, op, target, PW_USE_BUILD, (enum pw_value_kind)VALUE_ABSENT, state)) {
         return false;
     }
-    struct nested sum = {0};
-    pw_cost_add(m, state, &sum);
-    sum.size = 1; /* see pw_unfold_note_state */
     return pw_cost_state(m, op, state) &&
-           (target.kind != PW_V_INSTANCE ||
-            (pw_unfold_note_state(m, target, state) && grow(m, op, target.ref, sum)));
+           (target.kind != PW_V_INSTANCE || hold_state(m, op, target, state));
 }
 
 /* ---- doors ----------------------------------------------------------------------------

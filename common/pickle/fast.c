@@ -272,7 +272,16 @@ nest(struct pw_scan *m, const struct pw_value *first, struct nested *sum)
     return true;
 }
 
-/* Whether a key may begin with an underscore; so may all that nobody knows. */
+/* Whether a constant of a length in little endian is one key that effects.c looks at: it
+ * begins `head` behind the opcode. */
+PART bool
+is_args(const uint8_t *bytes, uint32_t ref, size_t head)
+{
+    return bytes[ref + 1] == 4 && memcmp(bytes + ref + head, "args", 4) == 0;
+}
+
+/* Whether a key may begin with an underscore, or be "args"; so may all that nobody knows.
+ */
 APART bool
 is_special(const uint8_t *bytes, struct pw_value key)
 {
@@ -283,10 +292,10 @@ is_special(const uint8_t *bytes, struct pw_value key)
         return true;
     }
     size_t head = bytes[key.ref] == PW_OP_SHORT_BINUNICODE ? 2 : 5;
-    return bytes[key.ref + head] == '_';
+    return bytes[key.ref + head] == '_' || is_args(bytes, key.ref, head);
 }
 
-/* Some key among keys and values may begin with two underscores. */
+/* Some key among keys and values may be in the table of effects.c. */
 static bool
 has_special(const struct pw_scan *m, const struct pw_value *first,
             const struct pw_value *top)
@@ -296,7 +305,7 @@ has_special(const struct pw_scan *m, const struct pw_value *first,
         /* The commonest key is not worth a call. */
         bool common = pw_value_is(*key, PW_V_STR) &&
                       bytes[key->ref] == PW_OP_SHORT_BINUNICODE &&
-                      bytes[key->ref + 2] != '_';
+                      bytes[key->ref + 2] != '_' && !is_args(bytes, key->ref, 2);
         if (!common && is_special(bytes, *key)) {
             return true;
         }

@@ -35,6 +35,9 @@ enum {
     OBJECT_PLANTS = 1024, /* a dict with a key that no state may have, or it is within … */
     OBJECT_HIDES = 2048,  /* … or a dict with one that may be such a key in disguise */
     OBJECT_KEYED = 4096,  /* an instance that has keys and values */
+    OBJECT_REFERS = 8192, /* a dict with a global among its values */
+    OBJECT_POSES = 16384, /* a dict with a key by which pandas tells its own kinds */
+    OBJECT_ARGS = 32768,  /* a dict with the key of what an exception makes a tuple of */
 };
 
 /*

@@ -629,6 +629,74 @@ some_large_frozensets(struct stream *out)
     ADD(out, "u.");
 }
 
+/* Each is a text made of the one before, twice: a hash walks down both ways. */
+static void
+add_texts_of_texts(struct stream *out, unsigned depth)
+{
+    ADD(out, "K\1");
+    for (unsigned i = 0; i < depth; i++) {
+        ADD(out, "r");
+        add_number(out, i, 4);
+        ADD(out, "0ccollections\nUserString\n)\x81}\x8c\4data(j");
+        add_number(out, i, 4);
+        ADD(out, "j");
+        add_number(out, i, 4);
+        ADD(out, "tsb");
+    }
+}
+
+static void
+laughing_texts(struct stream *out)
+{
+    ADD(out, "\x80\x04}");
+    add_texts_of_texts(out, 40);
+    ADD(out, "Ns.");
+}
+
+static void
+laughing_texts_that_no_key_holds(struct stream *out)
+{
+    ADD(out, "\x80\x04");
+    add_texts_of_texts(out, 40);
+    ADD(out, "0N.");
+}
+
+static void
+repeated_identifiers(struct stream *out)
+{
+    ADD(out, "\x80\x04}cuuid\nUUID\n)\x81}\x8c\3int\x8b");
+    add_number(out, 60000, 4);
+    for (unsigned i = 0; i < 60000; i++) {
+        ADD(out, "\1");
+    }
+    ADD(out, "sb\x94");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "h\0Ns");
+    }
+    ADD(out, ".");
+}
+
+static void
+some_texts_of_texts(struct stream *out)
+{
+    ADD(out, "\x80\x04}");
+    add_texts_of_texts(out, 8);
+    ADD(out, "Ns.");
+}
+
+static void
+identifiers_as_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04}");
+    for (unsigned i = 0; i < 20000; i++) {
+        ADD(out, "cuuid\nUUID\n)\x81}\x8c\3int\x8a\x10");
+        add_number(out, i, 8);
+        add_number(out, 1, 8);
+        ADD(out, "sbNs");
+    }
+    ADD(out, ".");
+}
+
 struct cost_case {
     const char *name;
     void (*make)(struct stream *out);
@@ -653,6 +721,9 @@ static const struct cost_case cases[] = {
     ROW(deep_key, LIMIT_KEY_DEPTH),
     ROW(laughing_key, LIMIT_WORK),
     ROW(repeated_keys, LIMIT_WORK),
+    ROW(laughing_texts, LIMIT_WORK),
+    ROW(laughing_texts_that_no_key_holds, LIMIT_WORK),
+    ROW(repeated_identifiers, LIMIT_WORK),
     ROW(laughing_lists, LIMIT_UNFOLD),
     ROW(lists_filled_late, LIMIT_UNFOLD),
     ROW(deques_filled_late, LIMIT_UNFOLD),
@@ -675,6 +746,8 @@ static const struct cost_case cases[] = {
 
     ROW(sentinels, NONE),
     ROW(identifiers, NONE),
+    ROW(identifiers_as_keys, NONE),
+    ROW(some_texts_of_texts, NONE),
     ROW(coordinates, NONE),
     ROW(equal_keys, NONE),
     ROW(graph_of_objects, NONE),
