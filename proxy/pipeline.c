@@ -161,6 +161,20 @@ find_trailer(const struct passage *passage, size_t *carrier, size_t *len)
     return *len > 0;
 }
 
+/* Where one must be, and is not. */
+static void
+refuse_absent(struct passage *passage)
+{
+    struct pw_sig_result *sig = &passage->out->sig;
+    size_t carrier = passage->count - 1;
+    bool looks = passage->pipe->options.envelope == PW_ENVELOPE_FRAME ||
+                 find_carrier(passage->pipe->options.rules, passage->count, &carrier);
+    bool remains = looks && pw_trailer_remains(passage->frames[carrier]);
+    sig->state = remains ? PW_SIG_BAD : PW_SIG_MISSING;
+    sig->reason = remains ? PW_R_SIG_FORMAT : PW_R_SIG_MISSING;
+    refuse(passage, sig->reason);
+}
+
 /* Take the trailer out of the payload, and plan how the message leaves without it. */
 static struct pw_span
 detach_trailer(struct passage *passage, size_t carrier, size_t len)
@@ -208,8 +222,7 @@ verify(struct passage *passage, uint64_t now_ns)
     if (!find_trailer(passage, &carrier, &len)) {
         sig->state = PW_SIG_MISSING;
         if (options->verify == PW_VERIFY_REQUIRED) {
-            sig->reason = PW_R_SIG_MISSING;
-            refuse(passage, PW_R_SIG_MISSING);
+            refuse_absent(passage);
         }
         return;
     }

@@ -140,6 +140,13 @@ void pw_verifier_set_now(struct pw_verifier *verifier, uint64_t now_ns);
  */
 size_t pw_trailer_at_end(struct pw_span frame);
 
+/*
+ * Whether the end of `frame`, where no trailer was found, looks like one that was cut,
+ * lengthened or made by a later version: "PWS" and a digit. Where a signature must be,
+ * this tells "sig.format" from "sig.missing"; both refuse.
+ */
+bool pw_trailer_remains(struct pw_span frame);
+
 /* Check `trailer` over the payload `frames` (without it). Never fails: see `out`. */
 void pw_verifier_check(struct pw_verifier *verifier, const struct pw_span *frames,
                        size_t count, struct pw_span trailer, struct pw_sig_result *out);

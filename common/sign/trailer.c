@@ -116,3 +116,18 @@ pw_trailer_at_end(struct pw_span frame)
     }
     return malformed;
 }
+
+bool
+pw_trailer_remains(struct pw_span frame)
+{
+    enum { LOOKS_BACK = 512 };
+    size_t from = frame.len > LOOKS_BACK ? frame.len - LOOKS_BACK : 0;
+    for (size_t i = from; i + sizeof magic <= frame.len; i++) {
+        if (memcmp(frame.ptr + i, magic, sizeof magic - 1) == 0 &&
+            frame.ptr[i + sizeof magic - 1] >= '1' &&
+            frame.ptr[i + sizeof magic - 1] <= '9') {
+            return true;
+        }
+    }
+    return false;
+}

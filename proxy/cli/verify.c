@@ -157,7 +157,7 @@ verify_file(const struct job *job, struct pw_verifier *verifier, const char *pat
         struct pw_cursor cur = pw_cursor_over(frame);
         frame = pw_cursor_take(&cur, frame.len - pw_trailer_at_end(frame));
         trailer = cur.rest;
-        absent = trailer.len == 0;
+        absent = trailer.len == 0 && !pw_trailer_remains(frame);
     }
     if (absent) {
         *out = (struct pw_sig_result){.state = PW_SIG_MISSING, .reason = PW_R_SIG_MISSING};

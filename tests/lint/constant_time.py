@@ -40,6 +40,7 @@ PUBLIC = {
     "signer.c:pw_signer_continue": "a key id",
     "trailer.c:pw_trailer_parse": "the magic",
     "trailer.c:look": "the magic",
+    "trailer.c:pw_trailer_remains": "the magic",
     "verifier.c:find_key": "a key id",
     "verifier.c:is_ours": "names of channels",
     "verifier.c:pw_sig_state_text": "the code of a reason",

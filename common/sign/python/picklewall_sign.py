@@ -627,6 +627,11 @@ def trailer_at_end(frame: Frame) -> int:
     return min(fitting or [size for size, _ in heads] or [0])
 
 
+def _absence(frame: Frame) -> "SignatureError":
+    """What to raise when no trailer is found: one of another version, or length, may have been one."""
+    return BadFormat() if re.search(rb"PWS[1-9]", memoryview(frame).cast("B")[-512:]) else MissingSignature()
+
+
 class Signer:
     """Signs what one sender sends on one channel. Threads may share it; forked processes may not."""
 
@@ -831,7 +836,7 @@ class Verifier:
             raise BadFrames
         size = trailer_at_end(views[carrier])
         if size == 0:
-            raise MissingSignature
+            raise _absence(views[carrier])
         whole = views[carrier]
         views[carrier] = whole[:len(whole) - size]
         return self.check(views, whole[len(whole) - size:])
@@ -839,8 +844,10 @@ class Verifier:
     def verify_frame(self, frames: Sequence[Frame]) -> Verified:
         """Verify a message whose last frame is the trailer, as sign_frame puts it."""
         views = _views(frames)
-        if len(views) < 2 or trailer_at_end(views[-1]) != len(views[-1]):
+        if not views:
             raise MissingSignature
+        if len(views) < 2 or trailer_at_end(views[-1]) != len(views[-1]):
+            raise _absence(views[-1])
         return self.check(views[:-1], views[-1])
 
 

@@ -536,6 +536,32 @@ a_trailer_is_found_where_it_was_appended(void **state)
 }
 
 static void
+what_is_left_of_a_trailer_is_told_from_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t zeros; /* behind them */
+        bool remains;
+    } cases[] = {
+        {"", 0, false},       {"PWS", 0, false},    {"PWS0", 100, false},
+        {"PWS:", 100, false}, {"PGP1", 100, false}, {"PWS1", 0, true},
+        {"PWS2", 100, true},  {"PWS9", 361, true},  {"xPWPWS1", 0, true},
+        {"PWS1", 508, true},  {"PWS1", 509, false},
+    };
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        size_t len = strlen(cases[i].bytes);
+        uint8_t *bytes = calloc(1, len + cases[i].zeros + 1);
+        memcpy(bytes, cases[i].bytes, len);
+        print_message("%s and %zu\n", cases[i].bytes, cases[i].zeros);
+        assert_int_equal(pw_trailer_remains((struct pw_span){bytes, len + cases[i].zeros}),
+                         cases[i].remains);
+        free(bytes);
+    }
+    assert_false(pw_trailer_remains((struct pw_span){0}));
+}
+
+static void
 a_state_has_the_word_of_the_audit_line(void **state)
 {
     (void)state;
@@ -578,6 +604,7 @@ main(void)
         cmocka_unit_test(a_signer_needs_a_key_and_a_channel),
         cmocka_unit_test(a_trailer_is_found_from_the_end),
         cmocka_unit_test(a_trailer_is_found_where_it_was_appended),
+        cmocka_unit_test(what_is_left_of_a_trailer_is_told_from_none),
         cmocka_unit_test(a_state_has_the_word_of_the_audit_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
