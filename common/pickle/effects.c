@@ -1049,42 +1049,43 @@ sets_special(struct pw_scan *m, struct pw_value state)
  * Classes of the shipped policies whose instances are looked at while a stream loads. None
  * has a global among its attributes: there it would stand for a method, and be called
  * (datetime hashes itself with the utcoffset of its zone, pandas asks a frame for a copy).
- * And those that hash what their attributes hold. An exception makes a tuple of the args
- * that are set, be it a range of all numbers; its own pickles do not set them so.
+ * And those whose attributes are walked over when they are printed, or hashed. An exception
+ * makes a tuple of the args that are set, be it a range of all numbers; its own pickles do
+ * not set them so.
  */
 static const struct looked_at {
     const char *module;
     const char *name; /* NULL: any */
     uint16_t never;   /* OBJECT_… that its state may not have */
-    bool hashes;
+    enum { COUNTS_ONE, IS_WALKED, IS_HASHED } state;
 } looked_at[] = {
-    {"builtins", NULL, OBJECT_ARGS, false},
-    {"exceptions", NULL, OBJECT_ARGS, false},
-    {"collections", "ChainMap", OBJECT_REFERS, false},
-    {"collections", "UserDict", OBJECT_REFERS, false},
-    {"collections", "UserList", OBJECT_REFERS, false},
-    {"collections", "UserString", OBJECT_REFERS, true},
-    {"UserDict", NULL, OBJECT_REFERS, false},
-    {"UserList", NULL, OBJECT_REFERS, false},
-    {"UserString", NULL, OBJECT_REFERS, true},
-    {"uuid", NULL, OBJECT_REFERS, true},
-    {"numpy", "dtype", OBJECT_REFERS, true},
-    {"dateutil.tz.tz", NULL, OBJECT_REFERS, true},
-    {"dateutil.relativedelta", NULL, OBJECT_REFERS, true},
-    {"pandas._libs.arrays", NULL, OBJECT_REFERS, false},
-    {"pandas._libs.interval", NULL, OBJECT_REFERS, false},
-    {"pandas._libs.tslibs.offsets", NULL, OBJECT_REFERS, true},
-    {"pandas.core.arrays.boolean", NULL, OBJECT_REFERS, true},
-    {"pandas.core.arrays.floating", NULL, OBJECT_REFERS, true},
-    {"pandas.core.arrays.integer", NULL, OBJECT_REFERS, true},
-    {"pandas.core.arrays.sparse.array", NULL, OBJECT_REFERS, false},
-    {"pandas.core.arrays.sparse.dtype", NULL, OBJECT_REFERS, true},
-    {"pandas.core.arrays.string_", NULL, OBJECT_REFERS, true},
-    {"pandas.core.dtypes.dtypes", NULL, OBJECT_REFERS, true},
-    {"pandas.core.frame", NULL, OBJECT_REFERS, false},
-    {"pandas.core.indexes.frozen", NULL, OBJECT_REFERS, false},
-    {"pandas.core.internals.managers", NULL, OBJECT_REFERS, false},
-    {"pandas.core.series", NULL, OBJECT_REFERS, false},
+    {"builtins", NULL, OBJECT_ARGS, COUNTS_ONE},
+    {"exceptions", NULL, OBJECT_ARGS, COUNTS_ONE},
+    {"collections", "ChainMap", OBJECT_REFERS, IS_WALKED},
+    {"collections", "UserDict", OBJECT_REFERS, IS_WALKED},
+    {"collections", "UserList", OBJECT_REFERS, IS_WALKED},
+    {"collections", "UserString", OBJECT_REFERS, IS_HASHED},
+    {"UserDict", NULL, OBJECT_REFERS, IS_WALKED},
+    {"UserList", NULL, OBJECT_REFERS, IS_WALKED},
+    {"UserString", NULL, OBJECT_REFERS, IS_HASHED},
+    {"uuid", NULL, OBJECT_REFERS, IS_HASHED},
+    {"numpy", "dtype", OBJECT_REFERS, IS_HASHED},
+    {"dateutil.tz.tz", NULL, OBJECT_REFERS, IS_HASHED},
+    {"dateutil.relativedelta", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas._libs.arrays", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas._libs.interval", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas._libs.tslibs.offsets", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.arrays.boolean", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.arrays.floating", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.arrays.integer", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.arrays.sparse.array", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas.core.arrays.sparse.dtype", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.arrays.string_", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.dtypes.dtypes", NULL, OBJECT_REFERS, IS_HASHED},
+    {"pandas.core.frame", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas.core.indexes.frozen", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas.core.internals.managers", NULL, OBJECT_REFERS, COUNTS_ONE},
+    {"pandas.core.series", NULL, OBJECT_REFERS, COUNTS_ONE},
 };
 
 /* The row of what `target` is an instance of; NULL when there is none. */
@@ -1154,8 +1155,9 @@ is_seen_through(const struct pw_scan *m, struct pw_value target, struct pw_value
 
 /*
  * `target` gets `state`, of as many values as `sum` says. Attributes count one (unfold.h),
- * but where a hash walks over them, which is paid for at once. An instance that is a part
- * of a key already has been counted without, and no pickler fills such a one so late.
+ * but where printing walks over them, or a hash, which is paid for at once. An instance
+ * that is a part of a key already has been counted without, and no pickler fills such a one
+ * so late.
  */
 static bool
 hold_state(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
@@ -1164,9 +1166,12 @@ hold_state(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
     struct nested sum = {0};
     pw_cost_add(m, state, &sum);
     const struct looked_at *row = looks_at(m, target);
-    if (row == NULL || !row->hashes) {
+    if (row == NULL || row->state == COUNTS_ONE) {
         sum.size = 1; /* see pw_unfold_note_state */
         return pw_unfold_note_state(m, target, state) && grow(m, op, target.ref, sum);
+    }
+    if (row->state == IS_WALKED) {
+        return pw_unfold_note_one(m, target, state) && grow(m, op, target.ref, sum);
     }
     if ((m->objects.at[target.ref].flags & OBJECT_STORED) != 0) {
         pw_machine_find(m, PW_R_LIMIT_WORK, op);

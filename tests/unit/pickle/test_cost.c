@@ -662,6 +662,33 @@ laughing_texts_that_no_key_holds(struct stream *out)
 }
 
 static void
+laughing_lists_of_a_class(struct stream *out)
+{
+    ADD(out, "\x80\x04N");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "r");
+        add_number(out, i, 4);
+        ADD(out, "0ccollections\nUserList\n)\x81}\x8c\4data](j");
+        add_number(out, i, 4);
+        ADD(out, "j");
+        add_number(out, i, 4);
+        ADD(out, "esb");
+    }
+    ADD(out, ".");
+}
+
+static void
+list_of_a_class_in_itself(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "ccollections\nUserList\n)\x81\x94}\x8c\4data]");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "h\0a");
+    }
+    ADD(out, "sb.");
+}
+
+static void
 repeated_identifiers(struct stream *out)
 {
     ADD(out, "\x80\x04}cuuid\nUUID\n)\x81}\x8c\3int\x8b");
@@ -724,6 +751,7 @@ static const struct cost_case cases[] = {
     ROW(laughing_texts, LIMIT_WORK),
     ROW(laughing_texts_that_no_key_holds, LIMIT_WORK),
     ROW(repeated_identifiers, LIMIT_WORK),
+    ROW(laughing_lists_of_a_class, LIMIT_UNFOLD),
     ROW(laughing_lists, LIMIT_UNFOLD),
     ROW(lists_filled_late, LIMIT_UNFOLD),
     ROW(deques_filled_late, LIMIT_UNFOLD),
@@ -747,6 +775,7 @@ static const struct cost_case cases[] = {
     ROW(sentinels, NONE),
     ROW(identifiers, NONE),
     ROW(identifiers_as_keys, NONE),
+    ROW(list_of_a_class_in_itself, NONE),
     ROW(some_texts_of_texts, NONE),
     ROW(coordinates, NONE),
     ROW(equal_keys, NONE),
