@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -30,10 +31,17 @@ HOSTILE = {
 }
 
 
+GIVEN = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """No port twice, and none that the kernel gives to whoever connects: tests run side by side."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as probe:
+            if port not in GIVEN and probe.connect_ex(("127.0.0.1", port)) != 0:
+                GIVEN.add(port)
+                return port
 
 
 def tcp():
