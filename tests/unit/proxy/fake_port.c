@@ -10,6 +10,7 @@
 
 #include "common/base/file.h"
 #include "tests/unit/check.h"
+#include "tests/unit/fail_alloc.h"
 
 enum { LARGE = 600000 };
 
@@ -216,6 +217,19 @@ void
 rig_remove_folder(struct rig *rig)
 {
     assert_int_equal(nftw(rig->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+void
+rig_fail_allocations(void (*play)(void *rig))
+{
+    struct rig rig;
+    rig_make_folder(&rig);
+    size_t n = 1;
+    while (fail_alloc_round(n, play, &rig)) {
+        n++;
+    }
+    assert_true(n > 10);
+    rig_remove_folder(&rig);
 }
 
 bool

@@ -63,6 +63,9 @@ void rig_close(struct rig *rig);
 bool rig_play(struct rig *rig, struct script *script, int drain_ms,
               struct pw_relay_counts *counts);
 
+/* play(rig), in a folder, with each allocation failing in its turn. */
+void rig_fail_allocations(void (*play)(void *rig));
+
 /* How often `words` stand in the audit log. */
 size_t rig_lines_with(const struct rig *rig, const char *words);
 

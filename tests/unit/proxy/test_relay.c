@@ -7,7 +7,6 @@
 
 #include "common/base/log.h"
 #include "tests/unit/check.h"
-#include "tests/unit/fail_alloc.h"
 #include "tests/unit/proxy/fake_port.h"
 
 struct relay_case {
@@ -91,14 +90,7 @@ static void
 every_allocation_may_fail(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_make_folder(&rig);
-    size_t n = 1;
-    while (fail_alloc_round(n, play_through_a_failure, &rig)) {
-        n++;
-    }
-    assert_true(n > 10);
-    rig_remove_folder(&rig);
+    rig_fail_allocations(play_through_a_failure);
 }
 
 int

@@ -14,21 +14,6 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/sign/keys.h"
 
-void *__real_sodium_malloc(size_t size);
-void *__wrap_sodium_malloc(size_t size);
-
-/* Counted with the others: an allocation of ours stands in for libsodium's. */
-void *
-__wrap_sodium_malloc(size_t size)
-{
-    void *probe = malloc(1);
-    if (probe == NULL) {
-        return NULL;
-    }
-    free(probe);
-    return __real_sodium_malloc(size);
-}
-
 /* clang-format off */
 #define K "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f" \
           "\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f"

@@ -17,21 +17,6 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/sign/folder.h"
 
-void *__real_sodium_malloc(size_t size);
-void *__wrap_sodium_malloc(size_t size);
-
-/* Counted with the others: an allocation of ours stands in for libsodium's. */
-void *
-__wrap_sodium_malloc(size_t size)
-{
-    void *probe = malloc(1);
-    if (probe == NULL) {
-        return NULL;
-    }
-    free(probe);
-    return __real_sodium_malloc(size);
-}
-
 static void
 save_with(const char *name, uint8_t first, enum pw_key_status status)
 {

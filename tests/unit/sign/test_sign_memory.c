@@ -18,21 +18,6 @@
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/sign/keys.h"
 
-void *__real_sodium_malloc(size_t size);
-void *__wrap_sodium_malloc(size_t size);
-
-/* Counted with the others: an allocation of ours stands in for libsodium's. */
-void *
-__wrap_sodium_malloc(size_t size)
-{
-    void *probe = malloc(1);
-    if (probe == NULL) {
-        return NULL;
-    }
-    free(probe);
-    return __real_sodium_malloc(size);
-}
-
 static char folder[64];
 static bool complete; /* the last round got to its end */
 
