@@ -85,6 +85,11 @@ add_find(struct forecast *forecast, const struct pw_find *find)
             add_step(forecast, ORACLE_BUFFER, find->off);
         }
         break;
+    case PW_R_STATE_SPECIAL:
+        /* Slots that set __class__; nothing is audited when the class refuses. */
+        add_step(forecast, ORACLE_AUDIT, find->off)->name =
+            pw_span_str("object.__setattr__");
+        break;
     case PW_R_PICKLE_TRUNCATED:
         /* Lib/pickle.py takes what is left of the line, and asks before it sees the end. */
         if (find->op == PW_OP_PERSID) {
@@ -173,11 +178,12 @@ compare_foresee(struct pw_scan *scan, const struct pw_policy *policy, struct pw_
 /* ---- what happened --------------------------------------------------------------------
  */
 
-/* A code that is not registered, or whose object is cached, asks nobody. */
+/* A code that is not registered, or whose object is cached, asks nobody; an attribute that
+ * is not the class is set without an audit event. */
 static bool
 may_be_silent(const struct foreseen *step)
 {
-    return step->kind == ORACLE_EXTENSION;
+    return step->kind == ORACLE_EXTENSION || step->kind == ORACLE_AUDIT;
 }
 
 static bool
@@ -189,7 +195,7 @@ fits(const struct foreseen *step, const struct oracle_event *event)
     if (step->kind == ORACLE_EXTENSION) {
         return step->code == event->code;
     }
-    return step->kind != ORACLE_IMPORT || step->any_name ||
+    return (step->kind != ORACLE_IMPORT && step->kind != ORACLE_AUDIT) || step->any_name ||
            (pw_span_equal(step->mod, event->mod) && pw_span_equal(step->name, event->name));
 }
 

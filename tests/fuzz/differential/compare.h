@@ -39,7 +39,7 @@ struct foreseen {
     uint32_t code; /* EXTENSION */
     uint32_t off;
     struct pw_span mod;
-    struct pw_span name;
+    struct pw_span name; /* AUDIT: of the event */
 };
 
 struct forecast {

@@ -341,16 +341,14 @@ persistent_load(PyObject *self, PyObject *args)
 #if PY_VERSION_HEX >= 0x03080000
 /*
  * Imports, code objects, files, processes: whatever CPython thinks worth watching, but the
- * complaint that tame_interpreter speaks of, and slots that set __class__, which are not
- * compared here: state.special is tried by tests/unit/pickle.
+ * complaint that tame_interpreter speaks of.
  */
 static int
 on_audit(const char *event, PyObject *args, void *data)
 {
     (void)args;
     (void)data;
-    if (loading && strcmp(event, "sys.excepthook") != 0 &&
-        strcmp(event, "object.__setattr__") != 0) {
+    if (loading && strcmp(event, "sys.excepthook") != 0) {
         new_event(ORACLE_AUDIT)->name = keep_text(pw_span_str(event));
     }
     return 0;

@@ -41,7 +41,7 @@ enum oracle_event_kind {
     ORACLE_EXTENSION,
     ORACLE_PERSISTENT,
     ORACLE_BUFFER,
-    ORACLE_AUDIT /* an event of sys.audit (CPython 3.8 and later): a load makes none */
+    ORACLE_AUDIT /* an event of sys.audit (CPython 3.8 and later), its name in `name` */
 };
 
 struct oracle_event {
