@@ -60,13 +60,27 @@ PW_CHECK_RESULT enum pw_err pw_store_sync(struct pw_store *store, struct pw_why 
 void pw_store_name(const struct pw_span *frames, size_t count,
                    char out[static PW_STORE_ID]);
 
+/* Where an entry is. It is in one state at any time: a move is one rename. */
+enum pw_store_state {
+    PW_STORE_HELD,
+    PW_STORE_RELEASING, /* being sent on, or in doubt since a crash */
+    PW_STORE_RELEASED,
+    PW_STORE_PURGED,
+    PW_STORE_STATES
+};
+
+/* "held", "releasing", "released", "purged". */
+const char *pw_store_state_text(enum pw_store_state state);
+bool pw_store_state_parse(const char *text, enum pw_store_state *state);
+
 /*
- * Call `visit` for each held entry in order of ULID (that is, of time), with the JSON
+ * Call `visit` for each entry of a state in order of ULID (that is, of time), with the JSON
  * object of its file. Stops early when it returns false. PW_E_IO, PW_E_NOMEM.
  */
 typedef bool pw_store_visit(void *arg, const char *entry, struct pw_span json);
-PW_CHECK_RESULT enum pw_err pw_store_list(struct pw_store *store, pw_store_visit *visit,
-                                          void *arg, struct pw_why *why);
+PW_CHECK_RESULT enum pw_err pw_store_list(struct pw_store *store, enum pw_store_state state,
+                                          pw_store_visit *visit, void *arg,
+                                          struct pw_why *why);
 
 /* A message read back. The frames point into `bytes`. */
 struct pw_held {
@@ -83,11 +97,28 @@ PW_CHECK_RESULT enum pw_err pw_held_parse(struct pw_buf *bytes, struct pw_held *
                                           struct pw_why *why);
 void pw_held_free(struct pw_held *held);
 
+/* What an id stands for. */
+struct pw_found {
+    char entry[PW_STORE_ULID]; /* "" when it was found by its object */
+    enum pw_store_state state; /* of the entry */
+    char object[PW_STORE_ID];
+};
+
 /*
- * Read back by entry (ULID), object name, or an unambiguous prefix of one of them (at least
- * 4 characters). `json` receives the entry's metadata when found by entry, else stays
- * empty.
+ * Find an entry of any state by its ULID, an object by its name, or either by an
+ * unambiguous prefix (at least 4 characters). `json` receives the entry's metadata, or
+ * stays empty. PW_E_NO_INPUT, PW_E_USAGE (ambiguous), PW_E_FORMAT, PW_E_IO, PW_E_NOMEM.
  */
+PW_CHECK_RESULT enum pw_err pw_store_find(struct pw_store *store, const char *id,
+                                          struct pw_found *found, struct pw_buf *json,
+                                          struct pw_why *why);
+
+/* Read an object by its whole name. PW_E_NO_INPUT when it is gone; `held` is to be freed
+ * in any case. */
+PW_CHECK_RESULT enum pw_err pw_store_read(struct pw_store *store, const char *object,
+                                          struct pw_held *held, struct pw_why *why);
+
+/* Both at once. */
 PW_CHECK_RESULT enum pw_err pw_store_get(struct pw_store *store, const char *id,
                                          struct pw_held *held, struct pw_buf *json,
                                          struct pw_why *why);

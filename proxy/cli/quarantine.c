@@ -156,7 +156,7 @@ pw_cmd_quarantine_list(int argc, char **argv)
     if (store == NULL) {
         return pw_command_fail(err, &why);
     }
-    err = pw_store_list(store, list_entry, &options, &why);
+    err = pw_store_list(store, PW_STORE_HELD, list_entry, &options, &why);
     return err == PW_E_OK ? EX_OK : pw_command_fail(err, &why);
 }
 

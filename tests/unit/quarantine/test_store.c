@@ -226,7 +226,7 @@ entries_are_listed_in_order_of_time(void **state)
     (void)state;
     struct pw_store *store = open_store();
     struct seen seen = {0};
-    assert_int_equal(pw_store_list(store, see, &seen, NULL), PW_E_OK);
+    assert_int_equal(pw_store_list(store, PW_STORE_HELD, see, &seen, NULL), PW_E_OK);
     assert_int_equal(seen.count, 0);
     for (int i = 0; i < 20; i++) {
         char text[16];
@@ -234,10 +234,10 @@ entries_are_listed_in_order_of_time(void **state)
         (void)put_text(store, text);
     }
     close(open(path_of("hold/notes.txt"), O_CREAT | O_WRONLY, 0600));
-    assert_int_equal(pw_store_list(store, see, &seen, NULL), PW_E_OK);
+    assert_int_equal(pw_store_list(store, PW_STORE_HELD, see, &seen, NULL), PW_E_OK);
     assert_int_equal(seen.count, 20);
     seen = (struct seen){.stop_after = 3};
-    assert_int_equal(pw_store_list(store, see, &seen, NULL), PW_E_OK);
+    assert_int_equal(pw_store_list(store, PW_STORE_HELD, see, &seen, NULL), PW_E_OK);
     assert_int_equal(seen.count, 3);
     pw_store_free(&store);
 }
@@ -390,7 +390,7 @@ threads_share_a_store(void **state)
     for (size_t i = 0; i < PW_COUNT(threads); i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_int_equal(pw_store_list(store, see, &seen, NULL), PW_E_OK);
+    assert_int_equal(pw_store_list(store, PW_STORE_HELD, see, &seen, NULL), PW_E_OK);
     assert_int_equal(seen.count, 60);
     pw_store_free(&store);
 }
@@ -456,7 +456,8 @@ a_kill_leaves_only_whole_objects(void **state)
         assert_int_equal(waitpid(child, NULL, 0), child);
         struct pw_store *store = open_store();
         assert_int_equal(files_in("tmp"), 0);
-        assert_int_equal(pw_store_list(store, is_whole, store, NULL), PW_E_OK);
+        assert_int_equal(pw_store_list(store, PW_STORE_HELD, is_whole, store, NULL),
+                         PW_E_OK);
         assert_int_equal(nftw(path_of("obj"), check_object, 16, FTW_PHYS), 0);
         pw_store_free(&store);
     }
@@ -486,7 +487,7 @@ whole_life(void *arg)
     }
     enum pw_err err = pw_store_put(store, &frame, 1, (struct pw_span){0}, &stored, NULL);
     if (err == PW_E_OK) {
-        err = pw_store_list(store, keep_going, listed, NULL);
+        err = pw_store_list(store, PW_STORE_HELD, keep_going, listed, NULL);
     }
     if (err == PW_E_OK) {
         err = pw_store_get(store, stored.entry, &held, &json, NULL);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this folder share; nobody else includes it.
+ */
+#ifndef PW_COMMON_QUARANTINE_INSIDE_H
+#define PW_COMMON_QUARANTINE_INSIDE_H
+
+#include <dirent.h>
+#include <pthread.h>
+
+#include "common/base/ulid.h"
+#include "common/quarantine/object.h"
+#include "common/quarantine/store.h"
+
+enum {
+    PW_ENTRY_LIMIT = 1 << 20, /* bytes of an entry's file */
+    PW_ENTRY_FILE = 80,       /* its name, "ULID.json", with NUL, and room */
+    PW_HEX_NAME = PW_STORE_ID - 1,
+    PW_ULID_NAME = PW_STORE_ULID - 1,
+};
+
+/* Folders of the store; the states come first, in the order of enum pw_store_state. */
+enum pw_folder {
+    PW_FOLDER_HOLD = PW_STORE_HELD,
+    PW_FOLDER_RELEASING = PW_STORE_RELEASING,
+    PW_FOLDER_RELEASED = PW_STORE_RELEASED,
+    PW_FOLDER_PURGED = PW_STORE_PURGED,
+    PW_FOLDER_TMP,
+    PW_FOLDER_OBJ,
+    PW_FOLDER_CORRUPT,
+    PW_FOLDER_COUNT
+};
+
+struct pw_store {
+    char *path; /* for sentences */
+    int root;
+    int folders[PW_FOLDER_COUNT]; /* -1: not there, which only a reader meets */
+    pthread_mutex_t lock; /* one change at a time: what is durable is easy to tell */
+    bool later; /* this put is one of many: pw_store_sync is what makes it durable */
+    struct pw_ulid ulid;
+};
+
+/* "hold", "tmp", … */
+const char *pw_folder_name(enum pw_folder folder);
+
+/* ---- disk.c: folders, files in tmp/, moves for good ---- */
+
+/* A descriptor, or -1 and errno. No symbolic link is followed. */
+int pw_folder_open(int parent, const char *name);
+int pw_folder_make(int parent, const char *name);
+
+/* Read a folder from its beginning; NULL and errno. The descriptor stays the caller's. */
+DIR *pw_folder_read(int folder);
+void pw_folder_done(DIR **dir); /* for PW_CLEANUP */
+
+/* "STORE/WHAT: errno; make room, …" as PW_E_IO; errno stays. */
+enum pw_err pw_store_complain(const struct pw_store *store, const char *what,
+                              struct pw_why *why);
+
+/* Bytes of a file, as they lie in memory: head, then parts, then tail. */
+struct pw_file_parts {
+    struct pw_span head;
+    const struct pw_span *parts;
+    size_t count;
+    struct pw_span tail;
+};
+
+/* fsync, unless the put is one of many. */
+bool pw_store_to_disk(const struct pw_store *store, int fd);
+
+/* A new file tmp/NAME, whole and on the disk; false, errno and no file otherwise. */
+bool pw_store_write_tmp(const struct pw_store *store, const char *name,
+                        const struct pw_file_parts *file);
+
+/* Move tmp/NAME to FOLDER/TARGET, for good; false, errno and neither of them otherwise. */
+bool pw_store_move_into(const struct pw_store *store, const char *name, int folder,
+                        const char *target);
+
+/*
+ * Move the file of `entry` (ULID) from one state to another, for good: rename, then fsync
+ * of the folder it came to and of the one it left. The caller holds the lock. False and
+ * errno (ENOENT: it is not in `from`); when only an fsync failed the entry is moved, and
+ * after a power cut may be found in `from` again, never in both.
+ */
+bool pw_store_move_entry(const struct pw_store *store, const char *entry,
+                         enum pw_store_state from, enum pw_store_state to);
+
+/* Append the file NAME of the folder. PW_E_NO_INPUT when it is not there (any more). */
+enum pw_err pw_store_read_at(int folder, const char *name, struct pw_buf *out);
+
+/* ---- names.c: what is in a folder ---- */
+
+/* Names of one length, one behind the other, each with its NUL: `each` bytes. */
+struct pw_names {
+    struct pw_buf text;
+    size_t each;
+};
+
+void pw_names_free(struct pw_names *names);
+size_t pw_names_count(const struct pw_names *names);
+const char *pw_names_at(const struct pw_names *names, size_t i);
+void pw_names_sort(struct pw_names *names);
+
+bool pw_is_entry_file(const char *name);  /* ULID.json */
+bool pw_is_object_file(const char *name); /* 64 hex digits */
+
+/* Add the names in `folder` that start with `prefix`, cut to `each` - 1 characters. A
+ * folder of -1 has none. */
+enum pw_err pw_names_gather(int folder, bool (*wanted)(const char *name),
+                            const char *prefix, struct pw_names *names);
+
+/* ---- entry.c: one occurrence ---- */
+
+/* The JSON object of an entry, without its line end. PW_E_NO_INPUT. */
+enum pw_err pw_entry_read(const struct pw_store *store, enum pw_store_state state,
+                          const char *entry, struct pw_buf *out);
+
+/* The name of the object in an entry that this program wrote; false for anything else. */
+bool pw_entry_object(struct pw_span json, char object[static PW_STORE_ID]);
+
+#endif
