@@ -10,6 +10,15 @@ from signed import Flow  # noqa: E402
 from wall import Wall, channel, tcp  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def lines_fit_the_schema():
+    """Of every wall of every test."""
+    Wall.made.clear()
+    yield
+    for wall in Wall.made:
+        wall.check_log()
+
+
 @pytest.fixture
 def sockets():
     """Make sockets that are gone when the test is: sockets(zmq.PUSH, connect=[...])."""
