@@ -6,6 +6,8 @@
                                                    PAUSE seconds behind EVERY messages (0: never)
     peers.py stream ADDRESS RATE                   numbered pickles, RATE a second until stdin ends;
                                                    then prints how many, and ends when all are sent
+    peers.py mixed ADDRESS RATE EVERY              the same, but each EVERY-th is hostile: it runs a
+                                                   command that bears its number
 """
 
 import os
@@ -18,6 +20,11 @@ import sys
 import time
 
 import zmq
+
+
+def load(count):
+    """So many messages, or what LOAD_SHARE leaves of them to a build that is slow."""
+    return int(count * float(os.environ.get("LOAD_SHARE", "1")))
 
 
 def produce(address, first, count, size):
@@ -49,16 +56,37 @@ FIRST = 1 << 24
 HEAD, TAIL = pickle.dumps((FIRST, "x" * 76), 4).split(struct.pack("<I", FIRST))
 
 
-def stream(address, rate):
+def numbered(number):
+    return HEAD + struct.pack("<I", FIRST + number) + TAIL
+
+
+def hostile(number):
+    """os.system of a comment; nobody loads it."""
+    return pickle.dumps(Command(number))
+
+
+class Command:
+    def __init__(self, number):
+        self.number = number
+
+    def __reduce__(self):
+        return os.system, (f"# {self.number}",)
+
+
+def is_hostile(number, every):
+    return every > 0 and number % every == every - 1
+
+
+def stream(address, rate, every=0):
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
     push.linger = -1
     push.connect(address)
-    rate, sent, start = int(rate), 0, time.monotonic()
+    rate, every, sent, start = int(rate), int(every), 0, time.monotonic()
     while not select.select([sys.stdin], [], [], 0.002)[0]:
         due = int((time.monotonic() - start) * rate)
         for sent in range(sent + 1, min(due, sent + rate // 50) + 1):
-            push.send(HEAD + struct.pack("<I", FIRST + sent - 1) + TAIL)
+            push.send(hostile(sent - 1) if is_hostile(sent - 1, every) else numbered(sent - 1))
     print(sent, flush=True)
     push.close()
     context.term()
@@ -83,4 +111,4 @@ def wait_for(condition, what, seconds=30):
 
 
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "stream": stream}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "stream": stream, "mixed": stream}[sys.argv[1]](*sys.argv[2:])

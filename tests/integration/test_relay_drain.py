@@ -9,10 +9,10 @@ import time
 
 import pytest
 import zmq
-from peers import numbers, spawn, wait_for
+from peers import load, numbers, spawn, wait_for
 from wall import Wall, channel, tcp
 
-TOTAL = 60_000
+TOTAL = load(60_000)
 BYTES = 150
 
 
@@ -70,13 +70,13 @@ def test_a_stop_under_load_loses_nothing_that_was_accepted(tmp_path, peers, tran
 def test_producers_that_never_pause_do_not_hold_up_the_end(tmp_path, peers):
     source, target = tcp(), tcp()
     taken = tmp_path / "taken"
-    each, producers, drain = 250_000, 2, 6
+    each, producers, drain = load(250_000), 2, 6
     # What the kernel holds when the time is up must be stored: a small buffer keeps that short.
     lane = channel("jobs", in_bind=[source], out_bind=[target], in_more="buffer = 65536")
     with Wall(tmp_path / "wall", lane, drain=f"{drain}s") as wall:
         peers("consume", target, taken, 0, 0)
         started = [peers("produce", source, turn * each, each, BYTES) for turn in range(producers)]
-        wait_for(lambda: len(numbers(taken)) > 20_000, "the first messages")
+        wait_for(lambda: len(numbers(taken)) > load(20_000), "the first messages")
         began = time.monotonic()
         # What could not be delivered is stored first, however long a slow disk or a sanitizer takes.
         assert wall.stop(seconds=150) == 0
