@@ -115,7 +115,8 @@ apply(struct pw_settings *settings, const char *variable, struct pw_why *why)
     if (err != PW_E_OK) {
         return pw_fail(why, err, "environment: %s: %s", name, inner.text);
     }
-    settings->overridden |= UINT64_C(1) << (row - pw_rows);
+    size_t index = (size_t)(row - pw_rows);
+    settings->overridden[index / 64] |= UINT64_C(1) << (index % 64);
     return PW_E_OK;
 }
 
@@ -183,7 +184,11 @@ bool
 pw_environment_set(const struct pw_settings *settings, const char *path)
 {
     const struct pw_row *row = row_of_path(path);
-    return row != NULL && (settings->overridden >> (row - pw_rows) & 1) != 0;
+    if (row == NULL) {
+        return false;
+    }
+    size_t index = (size_t)(row - pw_rows);
+    return (settings->overridden[index / 64] >> (index % 64) & 1) != 0;
 }
 
 void

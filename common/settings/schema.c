@@ -31,7 +31,7 @@ const struct pw_row pw_rows[] = {
 
 const size_t pw_row_count = PW_COUNT(pw_rows);
 
-_Static_assert(PW_COUNT(pw_rows) <= 64, "sets of rows are kept in 64 bits");
+_Static_assert(PW_COUNT(pw_rows) <= 128, "sets of rows are kept in 2 times 64 bits");
 
 enum { NAME_MAX_LEN = 64, SEGMENT_ROOM = 32, SEGMENTS_MAX = 24 };
 

@@ -70,6 +70,7 @@ pw_settings_free(struct pw_settings **settings)
     free(it->file);
     free(it->state);
     free(it->keys);
+    free(it->quarantine_seal);
     free(it->control);
     free(it->instance);
     free(it->audit_file);
@@ -337,6 +338,10 @@ anchor_paths(const struct reader *reader)
     if (err == PW_E_OK) {
         err = anchor(reader, &settings->keys,
                      pw_environment_set(settings, "keys") ? cwd : folder);
+    }
+    if (err == PW_E_OK) {
+        err = anchor(reader, &settings->quarantine_seal,
+                     pw_environment_set(settings, "quarantine.seal") ? cwd : folder);
     }
     char **const in_state[] = {&settings->control, &settings->audit_file};
     for (size_t i = 0; err == PW_E_OK && i < PW_COUNT(in_state); i++) {

@@ -59,6 +59,7 @@ struct pw_channel {
     char *sign; /* id of the signing key; NULL: do not sign */
     struct pw_frame_rules frames;
     size_t max_frames;
+    uint64_t quarantine_bytes; /* 0: only what holds for all channels */
     int64_t max_message_bytes; /* ZMQ_MAXMSGSIZE of a frame; -1: none */
 };
 
@@ -74,6 +75,12 @@ struct pw_settings {
     bool audit_pass_each;
     size_t audit_queue;
     int drain_timeout_ms;
+    uint64_t quarantine_max_bytes;
+    size_t quarantine_max_messages;
+    int64_t quarantine_max_age_ms; /* 0: any */
+    int64_t quarantine_min_free;   /* bytes; a percentage is negative: -5 is 5% */
+    bool quarantine_stop;          /* when full */
+    char *quarantine_seal;         /* file of a public key, absolute; NULL: not sealed */
     struct pw_channel *channels;
     size_t channel_count;
     struct pw_policy **policies; /* all that the file and the shipped packs define */
@@ -82,7 +89,8 @@ struct pw_settings {
         warnings;          /* a sentence "FILE:LINE: …" a line, for check-config: entries
                               that leave a dangerous name open (common/policy/dangerous.h) */
     struct pw_zpl *source; /* the text's lines, for pw_settings_place */
-    uint64_t overridden;   /* a bit for each row of settings.def that the environment set */
+    uint64_t
+        overridden[2]; /* a bit for each row of settings.def that the environment set */
 };
 
 /*

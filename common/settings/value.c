@@ -140,8 +140,8 @@ struct unit {
 static const struct unit plain_units[] = {{"", 1}, {NULL, 0}};
 static const struct unit size_units[] = {
     {"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
-static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {NULL, 0}};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
 /* A number with one of `units`, at most INT64_MAX. */
 static bool
@@ -207,8 +207,26 @@ read_size(const struct pw_row *row, const char *text, void *field, struct pw_why
 static enum pw_err
 read_duration(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
 {
-    return read_number(row, text, duration_units, "duration; write 500ms, 10s or 2m", field,
-                       why);
+    return read_number(row, text, duration_units,
+                       "duration; write 500ms, 10s, 2m, 12h or 30d", field, why);
+}
+
+/* A size, or "5%" of the file system, which is stored as -5. */
+static enum pw_err
+read_space(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
+{
+    const char *unit;
+    int64_t percent;
+    if (!split_number(text, &percent, &unit) || strcmp(unit, "%") != 0) {
+        return read_number(row, text, size_units, "share or size; write 5%, 64M or 64G",
+                           field, why);
+    }
+    if (percent > 99) {
+        return pw_fail(why, PW_E_CONFIG, "\"%.80s\" is out of range; write 0%% to 99%%",
+                       text);
+    }
+    store(row, field, -percent);
+    return PW_E_OK;
 }
 
 static enum pw_err
@@ -223,7 +241,7 @@ static read_fn *const readers[] = {
     [PW_TYPE_PATH] = read_path,     [PW_TYPE_BOOL] = read_bool,
     [PW_TYPE_CHOICE] = read_choice, [PW_TYPE_INT] = read_int,
     [PW_TYPE_SIZE] = read_size,     [PW_TYPE_DURATION] = read_duration,
-    [PW_TYPE_FRAMES] = read_frames,
+    [PW_TYPE_SPACE] = read_space,   [PW_TYPE_FRAMES] = read_frames,
 };
 
 enum pw_err

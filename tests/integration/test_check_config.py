@@ -150,7 +150,7 @@ def test_the_environment_names_the_file(config):
 @pytest.mark.parametrize("name, value, sentence", [
     ("PICKLEWALL_STAET", "/tmp", "no such setting; did you mean PICKLEWALL_STATE?"),
     ("PICKLEWALL_SECRET", "x", "no such setting; unset it, or put it into the file"),
-    ("PICKLEWALL_DRAIN_TIMEOUT", "soon", '"soon" is not a duration; write 500ms, 10s or 2m'),
+    ("PICKLEWALL_DRAIN_TIMEOUT", "soon", '"soon" is not a duration; write 500ms, 10s, 2m, 12h or 30d'),
     ("PICKLEWALL_STATE", "", "is empty; name a path, or leave the line out"),
     ("PICKLEWALL_STATE", "/dev/null", "/dev/null is no folder; name one, or move it away"),
 ])

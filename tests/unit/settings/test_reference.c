@@ -14,13 +14,13 @@
 enum { ROW_MAX = 1024 };
 
 static const char *const kinds[] = {
-    [PW_TYPE_NAME] = "name",          [PW_TYPE_KEY] = "name of a key",
-    [PW_TYPE_PATH] = "path",          [PW_TYPE_BOOL] = "yes or no",
-    [PW_TYPE_CHOICE] = "choice",      [PW_TYPE_INT] = "number",
-    [PW_TYPE_SIZE] = "size",          [PW_TYPE_DURATION] = "duration",
-    [PW_TYPE_FRAMES] = "frame rules", [PW_TYPE_ENDPOINT] = "endpoint",
-    [PW_TYPE_POLICY] = "policy",      [PW_TYPE_INCLUDE] = "policy",
-    [PW_TYPE_ENTRY] = "entry",
+    [PW_TYPE_NAME] = "name",           [PW_TYPE_KEY] = "name of a key",
+    [PW_TYPE_PATH] = "path",           [PW_TYPE_BOOL] = "yes or no",
+    [PW_TYPE_CHOICE] = "choice",       [PW_TYPE_INT] = "number",
+    [PW_TYPE_SIZE] = "size",           [PW_TYPE_DURATION] = "duration",
+    [PW_TYPE_SPACE] = "share or size", [PW_TYPE_FRAMES] = "frame rules",
+    [PW_TYPE_ENDPOINT] = "endpoint",   [PW_TYPE_POLICY] = "policy",
+    [PW_TYPE_INCLUDE] = "policy",      [PW_TYPE_ENTRY] = "entry",
 };
 
 static void
@@ -123,9 +123,20 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
 {
     (void)state;
     static const char *const variables[] = {
-        "PICKLEWALL_STATE",      "PICKLEWALL_KEYS",          "PICKLEWALL_CONTROL",
-        "PICKLEWALL_INSTANCE",   "PICKLEWALL_DRAIN_TIMEOUT", "PICKLEWALL_AUDIT_FILE",
-        "PICKLEWALL_AUDIT_PASS", "PICKLEWALL_AUDIT_QUEUE",
+        "PICKLEWALL_STATE",
+        "PICKLEWALL_KEYS",
+        "PICKLEWALL_CONTROL",
+        "PICKLEWALL_INSTANCE",
+        "PICKLEWALL_DRAIN_TIMEOUT",
+        "PICKLEWALL_AUDIT_FILE",
+        "PICKLEWALL_AUDIT_PASS",
+        "PICKLEWALL_AUDIT_QUEUE",
+        "PICKLEWALL_QUARANTINE_MAX_BYTES",
+        "PICKLEWALL_QUARANTINE_MAX_MESSAGES",
+        "PICKLEWALL_QUARANTINE_MAX_AGE",
+        "PICKLEWALL_QUARANTINE_MIN_FREE",
+        "PICKLEWALL_QUARANTINE_ON_FULL",
+        "PICKLEWALL_QUARANTINE_SEAL",
     };
     size_t count = 0;
     for (size_t i = 0; i < pw_row_count; i++) {

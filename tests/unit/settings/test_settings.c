@@ -39,6 +39,12 @@ what_is_not_said_has_its_default(void **state)
     assert_true(it->audit_pass_each);
     assert_int_equal(it->audit_queue, 65536);
     assert_int_equal(it->drain_timeout_ms, 10000);
+    assert_int_equal(it->quarantine_max_bytes, 1 << 30);
+    assert_int_equal(it->quarantine_max_messages, 100000);
+    assert_int_equal(it->quarantine_max_age_ms, 0);
+    assert_int_equal(it->quarantine_min_free, -5);
+    assert_false(it->quarantine_stop);
+    assert_null(it->quarantine_seal);
     assert_int_equal(it->channel_count, 1);
     const struct pw_channel *jobs = &it->channels[0];
     assert_string_equal(jobs->name, "jobs");
