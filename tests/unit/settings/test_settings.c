@@ -315,6 +315,12 @@ static const struct broken_case broken_cases[] = {
      CHANNEL "        max_message_bytes = 4611686018427387904G\n" MINE, "is not a size"},
     {"a number with a space", CHANNEL "        max_frames = \"1 0\"\n" MINE,
      "is not a number"},
+    {"a share past all of it", "quarantine\n    min_free = \"100%\"\n" CHANNEL MINE,
+     "wall.conf:2: quarantine.min_free: \"100%\" is out of range; write 0% to 99%"},
+    {"a share with a blank", "quarantine\n    min_free = \"5 %\"\n" CHANNEL MINE,
+     "is not a share or size; write 5%, 64M or 64G"},
+    {"a duration in weeks", "quarantine\n    max_age = 2w\n" CHANNEL MINE,
+     "is not a duration; write 500ms, 10s, 2m, 12h or 30d"},
     {"a unit in lower case", CHANNEL "        max_message_bytes = 64m\n" MINE,
      "is not a size"},
     {"a choice that starts right", CHANNEL "        verify = \"require\"\n" MINE,
@@ -330,6 +336,32 @@ static const struct broken_case broken_cases[] = {
      "wall.conf:11: channel.more.in.bind: \"tcp://*:8006\" is taken by channel.jobs.in "
      "already"},
 };
+
+static void
+the_quarantine_has_limits(void **state)
+{
+    (void)state;
+    struct pw_settings *it = parse("quarantine\n"
+                                   "    max_bytes = 3G\n"
+                                   "    max_messages = 7\n"
+                                   "    max_age = 30d\n"
+                                   "    min_free = 64M\n"
+                                   "    on_full = stop\n"
+                                   "    seal = \"/etc/seal.pub\"\n" CHANNEL
+                                   "        quarantine_bytes = 10M\n" MINE);
+    assert_int_equal(it->quarantine_max_bytes, 3LL << 30);
+    assert_int_equal(it->quarantine_max_messages, 7);
+    assert_int_equal(it->quarantine_max_age_ms, 30LL * 86400 * 1000);
+    assert_int_equal(it->quarantine_min_free, 64 << 20);
+    assert_true(it->quarantine_stop);
+    assert_string_equal(it->quarantine_seal, "/etc/seal.pub");
+    assert_int_equal(it->channels[0].quarantine_bytes, 10 << 20);
+    pw_settings_free(&it);
+    it = parse("quarantine\n    min_free = \"12%\"\n    max_age = 36h\n" CHANNEL MINE);
+    assert_int_equal(it->quarantine_min_free, -12);
+    assert_int_equal(it->quarantine_max_age_ms, 36LL * 3600 * 1000);
+    pw_settings_free(&it);
+}
 
 static void
 what_is_wrong_is_named_with_its_line(void **state)
@@ -547,6 +579,7 @@ main(void)
         cmocka_unit_test(a_policy_adds_up_what_it_includes),
         cmocka_unit_test(each_door_has_its_setting),
         cmocka_unit_test(limits_come_from_the_policy_then_its_includes_then_the_default),
+        cmocka_unit_test(the_quarantine_has_limits),
         cmocka_unit_test(what_is_wrong_is_named_with_its_line),
         cmocka_unit_test(includes_may_be_many_but_not_deep),
         cmocka_unit_test(the_shipped_configuration_loads_with_its_pack),
