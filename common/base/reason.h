@@ -8,7 +8,7 @@
 #include "common/base/cursor.h"
 
 enum pw_reason {
-#define PW_REASON(name, code, level, door, text) PW_R_##name,
+#define PW_REASON(name, code, level, door, text, means, cause, remedy) PW_R_##name,
 #include "common/base/reason.def"
 #undef PW_REASON
     PW_R_COUNT
@@ -38,6 +38,14 @@ const char *pw_reason_code(enum pw_reason reason);
 const char *pw_reason_text(enum pw_reason reason);
 enum pw_level pw_reason_level(enum pw_reason reason);
 enum pw_door pw_reason_door(enum pw_reason reason);
+
+/* The same for a person who looks the reason up: whole sentences. */
+const char *pw_reason_means(enum pw_reason reason);
+const char *pw_reason_cause(enum pw_reason reason);
+const char *pw_reason_remedy(enum pw_reason reason);
+
+/* The setting of a policy that opens the door, "trailing"; NULL for PW_DOOR_NONE. */
+const char *pw_door_setting(enum pw_door door);
 
 /* "info", "low", "medium", "high", "critical". */
 const char *pw_level_text(enum pw_level level);
