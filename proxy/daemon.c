@@ -30,7 +30,6 @@
 
 enum {
     PATH_LIMIT = 4096,
-    DETAIL_LIMIT = 65536,
     AUDIT_GRACE_MS = 5000,
     GIVE_UP_MS = 500, /* how often the end of that grace is looked for */
     KEYS_MS = 1000,   /* how often the key folder is looked at */
@@ -428,10 +427,9 @@ describe(const struct pw_daemon *self)
     pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
 }
 
-/* Hand `detail` over as an event of the whole process. */
-static void
-push_event(struct pw_daemon *self, enum pw_audit_event event, enum pw_level level,
-           struct pw_json *json)
+void
+pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event, enum pw_level level,
+                     struct pw_json *json)
 {
     struct pw_buf *text = json->out;
     if (json->err != PW_E_OK ||
@@ -470,7 +468,7 @@ audit_keys(struct pw_daemon *self)
     if (self->keys_news == PW_KEYS_SAME || !pw_audit_ready(self->audit)) {
         return;
     }
-    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     bool refused = self->keys_news == PW_KEYS_REFUSED;
     if (refused) {
@@ -481,14 +479,15 @@ audit_keys(struct pw_daemon *self)
     write_asker(&json, &self->keys_by);
     pw_keys_describe(self->keys, &json);
     pw_json_end_object(&json);
-    push_event(self, PW_EVENT_KEY, refused ? PW_LEVEL_HIGH : PW_LEVEL_INFO, &json);
+    pw_daemon_push_event(self, PW_EVENT_KEY, refused ? PW_LEVEL_HIGH : PW_LEVEL_INFO,
+                         &json);
     self->keys_news = PW_KEYS_SAME;
 }
 
 static void
 audit_start(struct pw_daemon *self)
 {
-    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_object(&json, "detail");
     pw_json_str(&json, "config", self->settings->file);
@@ -508,13 +507,13 @@ audit_start(struct pw_daemon *self)
     }
     pw_json_end_array(&json);
     pw_json_end_object(&json);
-    push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
+    pw_daemon_push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
 }
 
 static void
 audit_stop(struct pw_daemon *self)
 {
-    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_object(&json, "detail");
     pw_json_array(&json, "channels");
@@ -536,7 +535,7 @@ audit_stop(struct pw_daemon *self)
     }
     pw_json_end_array(&json);
     pw_json_end_object(&json);
-    push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
+    pw_daemon_push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
 }
 
 /* Tell a service manager that waits for it (sd_notify(3)). */
@@ -769,26 +768,32 @@ open_lanes(struct pw_daemon *self, struct pw_why *why)
     return PW_E_OK;
 }
 
-/*
- * Let the threads go: with a relay, or to close what they opened. After a failure too, for
- * channels that are open may have received: they drain, as at any other end.
- */
+/* `err` is how opening them went: what is open gets a relay in any case, see let_go. */
 static enum pw_err
-start_lanes(struct pw_daemon *self, enum pw_err err, struct pw_why *why)
+make_relays(struct pw_daemon *self, enum pw_err err, struct pw_why *why)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         struct pw_why later;
         enum pw_err made = make_relay(self, &self->lanes[i], err == PW_E_OK ? why : &later);
         err = err == PW_E_OK ? made : err;
     }
-    atomic_store(&self->order, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
+    return err;
+}
+
+/*
+ * Let the threads go: with a relay, or to close what they opened. After a failure too, for
+ * channels that are open may have received: they drain, as at any other end.
+ */
+static void
+let_go(struct pw_daemon *self, enum pw_order order)
+{
+    atomic_store(&self->order, order);
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL) {
             atomic_store(&self->lanes[i].turn, PW_LANE_GO);
             zstr_send(self->lanes[i].thread, "go");
         }
     }
-    return err;
 }
 
 static enum pw_err
@@ -808,9 +813,13 @@ how_it_ended(const struct pw_daemon *self, struct pw_why *why)
 static enum pw_err
 work(struct pw_daemon *self, struct pw_why *why)
 {
-    enum pw_err err = start_lanes(self, open_lanes(self, why), why);
-    if (err == PW_E_OK) {
+    enum pw_err err = make_relays(self, open_lanes(self, why), why);
+    if (err == PW_E_OK) { /* the log begins with what this wall is */
         audit_start(self);
+        pw_daemon_recover(self);
+    }
+    let_go(self, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
+    if (err == PW_E_OK) {
         describe(self);
         notify("READY=1");
     }

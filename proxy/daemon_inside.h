@@ -71,6 +71,21 @@ struct pw_daemon {
     uint64_t abort_at;           /* steady clock; 0: not draining */
 };
 
+enum { PW_DETAIL_LIMIT = 65536 }; /* bytes of an event's members */
+
+/*
+ * Hand an event of the whole process to the audit log: `json` is members without braces,
+ * and taken over. Of a level, or a higher one that the event has by itself.
+ */
+void pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
+                          enum pw_level level, struct pw_json *json);
+
+/*
+ * Tell of what the wall before this one has stored without a line (see daemon_recover.c).
+ * Before the channels are let go.
+ */
+void pw_daemon_recover(struct pw_daemon *self);
+
 /*
  * What SIGHUP and the order `reload` do: open the log again and take the keys over. Says
  * what became of the keys, on stderr and in the audit log, with who asked.

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/ulid.h"
 
+#include <string.h>
+
+static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static const uint64_t ns_per_ms = 1000000;
 
 /* A new time with new random digits. */
@@ -39,7 +42,6 @@ step(struct pw_ulid *source)
 void
 pw_ulid_next(struct pw_ulid *source, uint64_t wall_ns, char out[static PW_ULID_TEXT])
 {
-    static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     uint64_t ms = wall_ns / ns_per_ms;
     if (ms > source->last_ms) {
         draw(source, ms);
@@ -48,6 +50,28 @@ pw_ulid_next(struct pw_ulid *source, uint64_t wall_ns, char out[static PW_ULID_T
     }
     for (size_t i = 0; i < sizeof source->digits; i++) {
         out[i] = alphabet[source->digits[i]];
+    }
+    out[PW_ULID_TEXT - 1] = '\0';
+}
+
+uint64_t
+pw_ulid_ms(const char *text)
+{
+    uint64_t ms = 0;
+    for (size_t i = 0; i < PW_ULID_TIME; i++) {
+        const char *digit = text[i] == '\0' ? NULL : strchr(alphabet, text[i]);
+        ms = ms * 32 + (digit == NULL ? 0 : (uint64_t)(digit - alphabet));
+    }
+    return ms;
+}
+
+void
+pw_ulid_floor(uint64_t ms, char out[static PW_ULID_TEXT])
+{
+    memset(out, alphabet[0], PW_ULID_TEXT - 1);
+    for (size_t i = PW_ULID_TIME; i > 0; i--) {
+        out[i - 1] = alphabet[ms & 31];
+        ms >>= 5;
     }
     out[PW_ULID_TEXT - 1] = '\0';
 }

@@ -26,4 +26,11 @@ struct pw_ulid {
  */
 void pw_ulid_next(struct pw_ulid *source, uint64_t wall_ns, char out[static PW_ULID_TEXT]);
 
+/* The time of a ULID, milliseconds since 1970; what is no digit counts as 0. `text` has at
+ * least PW_ULID_TIME characters. */
+uint64_t pw_ulid_ms(const char *text);
+
+/* The smallest ULID of a time: those of earlier times sort before it, others behind. */
+void pw_ulid_floor(uint64_t ms, char out[static PW_ULID_TEXT]);
+
 #endif

@@ -11,11 +11,15 @@ enum { SHORTEST_ID = 4 };
 /* ---- list ---- */
 
 static enum pw_err
-visit_all(const struct pw_store *store, enum pw_store_state state,
-          const struct pw_names *names, pw_store_visit *visit, void *arg)
+visit_from(const struct pw_store *store, enum pw_store_state state,
+           const struct pw_names *names, const char *since, pw_store_visit *visit,
+           void *arg)
 {
     PW_CLEANUP(pw_buf_free) struct pw_buf json = {.limit = PW_ENTRY_LIMIT};
     for (size_t i = 0; i < pw_names_count(names); i++) {
+        if (strcmp(pw_names_at(names, i), since) < 0) {
+            continue;
+        }
         pw_buf_clear(&json);
         enum pw_err err = pw_entry_read(store, state, pw_names_at(names, i), &json);
         if (err == PW_E_NO_INPUT) {
@@ -32,19 +36,26 @@ visit_all(const struct pw_store *store, enum pw_store_state state,
 }
 
 enum pw_err
-pw_store_list(struct pw_store *store, enum pw_store_state state, pw_store_visit *visit,
-              void *arg, struct pw_why *why)
+pw_store_list_since(struct pw_store *store, enum pw_store_state state, const char *since,
+                    pw_store_visit *visit, void *arg, struct pw_why *why)
 {
     PW_CLEANUP(pw_names_free)
     struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
     enum pw_err err = pw_names_gather(store->folders[state], pw_is_entry_file, "", &names);
     pw_names_sort(&names);
-    err = err == PW_E_OK ? visit_all(store, state, &names, visit, arg) : err;
+    err = err == PW_E_OK ? visit_from(store, state, &names, since, visit, arg) : err;
     if (err != PW_E_OK) {
         (void)pw_fail(why, err, "%s/%s: %s", store->path,
                       pw_folder_name((enum pw_folder)state), pw_err_text(err));
     }
     return err;
+}
+
+enum pw_err
+pw_store_list(struct pw_store *store, enum pw_store_state state, pw_store_visit *visit,
+              void *arg, struct pw_why *why)
+{
+    return pw_store_list_since(store, state, "", visit, arg, why);
 }
 
 /* ---- find ---- */

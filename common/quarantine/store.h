@@ -82,6 +82,12 @@ PW_CHECK_RESULT enum pw_err pw_store_list(struct pw_store *store, enum pw_store_
                                           pw_store_visit *visit, void *arg,
                                           struct pw_why *why);
 
+/* The same for the entries from the ULID `since` on. */
+PW_CHECK_RESULT enum pw_err pw_store_list_since(struct pw_store *store,
+                                                enum pw_store_state state,
+                                                const char *since, pw_store_visit *visit,
+                                                void *arg, struct pw_why *why);
+
 /* A message read back. The frames point into `bytes`. */
 struct pw_held {
     struct pw_buf bytes;

@@ -121,6 +121,16 @@ def kill_at_some_moment(story, chance):
     wall.process.wait()
 
 
+def entries_told(wall):
+    """The entries that the log names: by the line of their message, or by that of the next wall's start."""
+    told = []
+    for text in wall.log.read_bytes().splitlines():
+        if b'"entry":"' in text and text.endswith(b"}"):
+            line = json.loads(text)
+            told.append(line["q"]["entry"] if "q" in line else line["detail"]["entry"])
+    return sorted(told)
+
+
 def test_after_each_kill_everything_judged_is_delivered_or_held(tmp_path):
     chance = random.Random(7)
     lost = delivered = held = 0
@@ -135,6 +145,7 @@ def test_after_each_kill_everything_judged_is_delivered_or_held(tmp_path):
             assert story.wall.stop() == 0
             story.settle()
             story.check_life()
+            assert entries_told(story.wall) == sorted(story.entries)
         finally:
             story.end()
         lost, delivered, held = lost + story.lost, delivered + story.taken, held + len(story.entries)

@@ -62,6 +62,19 @@ a_full_random_part_carries_into_the_time(void **state)
     assert_string_equal(second, "000000000A0000000000000000");
 }
 
+static void
+a_ulid_tells_its_time_and_the_first_of_a_time_sorts_before_all_of_it(void **state)
+{
+    (void)state;
+    assert_int_equal(pw_ulid_ms("01ARYZ6S41ZZZZZZZZZZZZZZZZ"), 1469918176385);
+    assert_int_equal(pw_ulid_ms("??????????"), 0);
+    char text[PW_ULID_TEXT];
+    pw_ulid_floor(1469918176385, text);
+    assert_string_equal(text, "01ARYZ6S410000000000000000");
+    pw_ulid_floor(((uint64_t)1 << 48) - 1, text);
+    assert_string_equal(text, "7ZZZZZZZZZ0000000000000000");
+}
+
 int
 main(void)
 {
@@ -69,6 +82,8 @@ main(void)
         cmocka_unit_test(a_ulid_spells_time_and_chance_in_base32),
         cmocka_unit_test(ulids_grow_when_the_clock_stands_still_or_steps_back),
         cmocka_unit_test(a_full_random_part_carries_into_the_time),
+        cmocka_unit_test(
+            a_ulid_tells_its_time_and_the_first_of_a_time_sorts_before_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

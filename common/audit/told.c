@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/told.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/audit/line.h"
+#include "common/base/cursor.h"
+#include "common/base/file.h"
+
+enum {
+    CHUNK = 1 << 20,
+    MOST_TOLD = 256 << 20, /* bytes of names */
+};
+
+static const char id_member[] = "\"id\":\"";
+static const char entry_member[] = "\"entry\":\"";
+
+/* The ULID behind the first `member` of `line`; empty when there is none. */
+static struct pw_span
+ulid_behind(struct pw_span line, const char *member)
+{
+    const uint8_t *at = memmem(line.ptr, line.len, member, strlen(member));
+    if (at == NULL) {
+        return (struct pw_span){0};
+    }
+    at += strlen(member);
+    struct pw_cursor rest =
+        pw_cursor_over((struct pw_span){at, line.len - (size_t)(at - line.ptr)});
+    return pw_cursor_take(&rest, PW_ULID_TEXT - 1);
+}
+
+/* Of the lines in `bytes`, which begins with one: what they name, and the first one's id.
+ */
+static enum pw_err
+take_lines(struct pw_span bytes, struct pw_audit_told *told, struct pw_span *first)
+{
+    struct pw_cursor cur = pw_cursor_over(bytes);
+    *first = (struct pw_span){0};
+    while (memchr(cur.rest.ptr, '\n', cur.rest.len) != NULL) {
+        struct pw_span line = pw_cursor_until(&cur, '\n');
+        *first = first->len > 0 ? *first : ulid_behind(line, id_member);
+        struct pw_span entry = ulid_behind(line, entry_member);
+        if (entry.len == 0) {
+            continue;
+        }
+        enum pw_err err = pw_buf_append(&told->entries, entry);
+        err = err == PW_E_OK
+                  ? pw_buf_append(&told->entries, (struct pw_span){(const uint8_t *)"", 1})
+                  : err;
+        if (err != PW_E_OK) {
+            return err;
+        }
+    }
+    return PW_E_OK;
+}
+
+/* What is 30 s older than the last line of `bytes`; false when there is no line. */
+static bool
+set_since(struct pw_span bytes, char since[static PW_ULID_TEXT])
+{
+    const uint8_t *end = memrchr(bytes.ptr, '\n', bytes.len);
+    while (end != NULL) {
+        const uint8_t *before = memrchr(bytes.ptr, '\n', (size_t)(end - bytes.ptr));
+        const uint8_t *start = before == NULL ? bytes.ptr : before + 1;
+        struct pw_span id =
+            ulid_behind((struct pw_span){start, (size_t)(end - start)}, id_member);
+        if (id.len > 0) {
+            uint64_t ms = pw_ulid_ms((const char *)id.ptr);
+            pw_ulid_floor(ms > PW_AUDIT_TOLD_MS ? ms - PW_AUDIT_TOLD_MS : 0, since);
+            return true;
+        }
+        end = before;
+    }
+    return false;
+}
+
+static bool
+read_at(int fd, off_t from, size_t len, struct pw_buf *out)
+{
+    pw_buf_clear(out);
+    while (out->len < len) {
+        ssize_t got =
+            pread(fd, out->bytes + out->len, len - out->len, from + (off_t)out->len);
+        if (got <= 0) {
+            return false;
+        }
+        out->len += (size_t)got;
+    }
+    return true;
+}
+
+/*
+ * Chunk by chunk from the end, each with the lines that begin in it: a chunk reaches as far
+ * into the one behind it as the longest line.
+ */
+static enum pw_err
+read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told)
+{
+    off_t from = size;
+    while (from > 0) {
+        off_t until = from + PW_AUDIT_LINE_MAX < size ? from + PW_AUDIT_LINE_MAX : size;
+        from = from > CHUNK ? from - CHUNK : 0;
+        if (!read_at(fd, from, (size_t)(until - from), chunk)) {
+            return PW_E_IO;
+        }
+        struct pw_cursor cur = pw_cursor_over(pw_buf_span(chunk));
+        if (from > 0) {
+            (void)pw_cursor_until(&cur, '\n'); /* the end of a line that begins before */
+        }
+        if (cur.truncated) {
+            continue;
+        }
+        if (told->since[0] == '\0' && !set_since(cur.rest, told->since)) {
+            continue;
+        }
+        struct pw_span first;
+        enum pw_err err = take_lines(cur.rest, told, &first);
+        if (err != PW_E_OK) {
+            return err;
+        }
+        if (first.len > 0 && memcmp(first.ptr, told->since, first.len) < 0) {
+            break;
+        }
+    }
+    return told->since[0] != '\0' ? PW_E_OK : PW_E_NO_INPUT;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+enum pw_err
+pw_audit_told_read(const char *path, struct pw_audit_told *told)
+{
+    *told = (struct pw_audit_told){.entries = {.limit = MOST_TOLD}};
+    PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return PW_E_NO_INPUT;
+    }
+    PW_CLEANUP(pw_buf_free)
+    struct pw_buf chunk = {.limit = CHUNK + PW_AUDIT_LINE_MAX};
+    enum pw_err err = pw_buf_reserve(&chunk, chunk.limit);
+    err = err == PW_E_OK ? read_back(fd, st.st_size, &chunk, told) : err;
+    if (told->entries.len > 0) {
+        qsort(told->entries.bytes, told->entries.len / PW_ULID_TEXT, PW_ULID_TEXT,
+              compare_entries);
+    }
+    return err;
+}
+
+bool
+pw_audit_told_has(const struct pw_audit_told *told, const char *entry)
+{
+    return strcmp(entry, told->since) < 0 ||
+           (told->entries.len > 0 &&
+            bsearch(entry, told->entries.bytes, told->entries.len / PW_ULID_TEXT,
+                    PW_ULID_TEXT, compare_entries) != NULL);
+}
+
+void
+pw_audit_told_free(struct pw_audit_told *told)
+{
+    pw_buf_free(&told->entries);
+}

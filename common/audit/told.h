@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which held messages a log tells of, near its end. A wall that dies may have stored a
+ * message whose line was still on its way; the next one looks here and makes up for it.
+ */
+#ifndef PW_COMMON_AUDIT_TOLD_H
+#define PW_COMMON_AUDIT_TOLD_H
+
+#include <stdbool.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/ulid.h"
+
+/* How long before the last line of a log a message may have been stored that has none. */
+enum { PW_AUDIT_TOLD_MS = 30000 };
+
+struct pw_audit_told {
+    char since[PW_ULID_TEXT]; /* whatever is older (by ULID) was not looked for */
+    struct pw_buf entries;    /* ULIDs with NUL, PW_ULID_TEXT bytes each, sorted */
+};
+
+/*
+ * Read the log at `path` backwards, as far as its lines are of the last PW_AUDIT_TOLD_MS
+ * before its last one. A line that was cut short counts as none. `told` is to be freed in
+ * any case. PW_E_NO_INPUT when there is no file, or no line in it; PW_E_IO, PW_E_NOMEM.
+ */
+PW_CHECK_RESULT enum pw_err pw_audit_told_read(const char *path,
+                                               struct pw_audit_told *told);
+
+/* Whether the log tells of this entry (its ULID), or it is too old to tell. */
+bool pw_audit_told_has(const struct pw_audit_told *told, const char *entry);
+
+void pw_audit_told_free(struct pw_audit_told *told);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/told.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fail_alloc.h"
+
+enum { HOUR_MS = 3600000 };
+
+static const uint64_t start_ms = 1700000000000;
+static char path[] = "/tmp/picklewall-told-XXXXXX";
+
+static int
+make_file(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int
+remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+/* A line made at `ms`; it tells of the entry of that time, when it is to. */
+static void
+put_line(FILE *file, uint64_t ms, bool tells)
+{
+    char id[PW_ULID_TEXT];
+    pw_ulid_floor(ms, id);
+    fprintf(file, "{\"ts\":\"\",\"id\":\"%s\"", id);
+    if (tells) {
+        fprintf(file, ",\"q\":{\"id\":\"%064d\",\"entry\":\"%s\"}", 7, id);
+    }
+    fprintf(file, ",\"padding\":\"%0100d\"}\n", 0);
+}
+
+static bool
+has(const struct pw_audit_told *told, uint64_t ms)
+{
+    char entry[PW_ULID_TEXT];
+    pw_ulid_floor(ms, entry);
+    return pw_audit_told_has(told, entry);
+}
+
+static void
+what_the_last_half_minute_tells_is_found_over_many_chunks(void **state)
+{
+    (void)state;
+    enum { LINES = 40000 }; /* 1 ms apart, 7 MiB */
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (uint64_t i = 0; i < LINES; i++) {
+        put_line(file, start_ms + i, i % 3 != 0);
+    }
+    assert_int_equal(fclose(file), 0);
+    struct pw_audit_told told;
+    assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+    uint64_t since = LINES - 1 - PW_AUDIT_TOLD_MS;
+    for (uint64_t i = 0; i < LINES; i++) {
+        bool expected = i < since || i % 3 != 0;
+        if (has(&told, start_ms + i) != expected) {
+            fail_msg("entry %d of %d", (int)i, LINES);
+        }
+    }
+    assert_false(has(&told, start_ms + LINES));
+    pw_audit_told_free(&told);
+}
+
+static void
+a_line_that_was_cut_short_counts_as_none(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"{\"ts\":\"\",\"id\":\"01ARYZ6S41ZZZZZ", "{\"ts\"",
+                                       "x", "{\"ts\":\"\"}\n{\"id"};
+    for (size_t i = 0; i < PW_COUNT(ends); i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        put_line(file, start_ms - HOUR_MS, true);
+        put_line(file, start_ms, true);
+        fputs(ends[i], file);
+        assert_int_equal(fclose(file), 0);
+        struct pw_audit_told told;
+        assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+        assert_true(has(&told, start_ms));
+        assert_false(has(&told, start_ms + 1));
+        assert_false(has(&told, start_ms - 1));
+        assert_true(has(&told, start_ms - 2 * HOUR_MS)); /* too old to be looked for */
+        pw_audit_told_free(&told);
+    }
+}
+
+static void
+a_log_without_a_line_tells_nothing(void **state)
+{
+    (void)state;
+    static const char *const logs[] = {"", "x", "\n", "\n\n\n", "{\"id\":\"01ARYZ"};
+    struct pw_audit_told told;
+    for (size_t i = 0; i < PW_COUNT(logs); i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(logs[i], file);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(pw_audit_told_read(path, &told), PW_E_NO_INPUT);
+        pw_audit_told_free(&told);
+    }
+    assert_int_equal(pw_audit_told_read("/nonexistent/log", &told), PW_E_NO_INPUT);
+    pw_audit_told_free(&told);
+    assert_int_equal(pw_audit_told_read("/tmp", &told), PW_E_NO_INPUT);
+    pw_audit_told_free(&told);
+}
+
+static void
+memory_that_runs_out_is_an_error_and_leaks_nothing(void **state)
+{
+    (void)state;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    put_line(file, start_ms, true);
+    assert_int_equal(fclose(file), 0);
+    enum pw_err err = PW_E_NOMEM;
+    for (size_t n = 1; err != PW_E_OK; n++) {
+        assert_true(n < 10);
+        struct pw_audit_told told;
+        fail_alloc_at(n);
+        err = pw_audit_told_read(path, &told);
+        fail_alloc_at(0);
+        assert_true(err == PW_E_OK || err == PW_E_NOMEM);
+        pw_audit_told_free(&told);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_last_half_minute_tells_is_found_over_many_chunks),
+        cmocka_unit_test(a_line_that_was_cut_short_counts_as_none),
+        cmocka_unit_test(a_log_without_a_line_tells_nothing),
+        cmocka_unit_test(memory_that_runs_out_is_an_error_and_leaks_nothing),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
