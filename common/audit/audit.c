@@ -2,6 +2,7 @@
 #include "common/audit/audit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include <sodium.h>
 
 #include "common/audit/line.h"
-#include "common/audit/sink.h"
+#include "common/audit/logfile.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/ulid.h"
@@ -20,16 +21,17 @@
 enum {
     DEFAULT_RECORDS = 65536,
     LEAST_RECORDS = 8,
-    WRITE_BYTES = 256 * 1024, /* lines of one write() */
     FIRST_CHANNELS = 8,
 };
 
 static const uint64_t ns_per_s = 1000000000;
-static const uint64_t nap_ns = 50000000;         /* a pass waits so long for company */
-static const uint64_t tick_ns = 1000000000;      /* summaries, fdatasync, moved file */
-static const uint64_t first_retry_ns = 50000000; /* then twice as long, up to a tick */
+static const uint64_t nap_ns = 50000000;    /* a pass waits so long for company */
+static const uint64_t tick_ns = 1000000000; /* summaries, fdatasync, moved file */
+static const uint64_t missed_pause_ns = 60000000000;
+static const uint64_t stuck_ns = 2000000000; /* a write that takes longer hangs */
 
 struct channel {
+    char *name; /* "" for [0] */
     struct pw_audit_form form;
     struct pw_audit_sum sum;   /* under `lock`: passes that wait for the next summary */
     struct pw_audit_sum taken; /* the writer's: of the summary it is to write */
@@ -47,6 +49,8 @@ struct pw_audit {
     char *instance;
     char host[256];
     bool pass_each;
+    bool sync_each;
+    bool degrade;
 
     /* Held by the writer while it makes lines; taken before `lock` where both are. */
     pthread_mutex_t forms;
@@ -57,6 +61,7 @@ struct pw_audit {
     pthread_mutex_t lock; /* everything down to `counts` */
     pthread_cond_t work;
     pthread_cond_t room;
+    pthread_cond_t durable;
     struct pw_audit_record *ring;
     size_t capacity;
     size_t head;
@@ -65,24 +70,30 @@ struct pw_audit {
     enum rest rest;
     bool urgent;  /* a record in the ring is not to nap */
     bool summing; /* some channel's sum is not empty */
-    bool broken;  /* the last write failed */
+    bool sync;    /* somebody waits until it is on the disk */
+    bool broken;  /* the last write or sync failed */
+    bool scarce;  /* less room on the disk than space_critical */
     bool reopen;
     bool aborted;
     bool stopping;
     uint64_t lost_unsaid; /* lost, and not yet in a line */
+    uint64_t busy_since;  /* steady clock: the round under way; 0: none */
+    uint64_t enqueued;    /* records ever put into the ring, */
+    uint64_t settled;     /* and those of them that are on the disk */
     struct pw_audit_counts counts;
 
     /* The writer's own. */
     pthread_t thread;
-    struct pw_sink sink;
+    struct pw_logfile file;
+    struct pw_audit_target targets[PW_AUDIT_TARGETS];
+    size_t target_count;
+    uint64_t said_missed_at; /* steady clock */
+    uint64_t said_missed;
+    uint64_t missed[PW_AUDIT_TARGETS];
     struct pw_ulid ulid;
     struct pw_audit_stamp stamp;
     uint64_t seq;
     uint64_t next_tick;
-    uint64_t next_retry;
-    uint64_t retry_after;
-    bool rotated; /* a `rotate` line is due */
-    bool sync_failed;
 };
 
 /* What one round of the writer takes from under the lock, and gives back. */
@@ -92,8 +103,10 @@ struct round {
     size_t made;
     uint64_t lost;
     uint64_t lines;
+    uint64_t reopens;
     bool tick;
     bool reopen;
+    bool sync;
     enum pw_err err;
 };
 
@@ -118,9 +131,11 @@ grow_channels(struct pw_audit *audit)
 int
 pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in, const char *out)
 {
-    struct channel channel = {0};
+    struct channel channel = {.name = strdup(chan == NULL ? "" : chan)};
     struct pw_audit_names names = {chan, in, out};
-    if (pw_audit_form_make(&channel.form, &audit->identity, &names) != PW_E_OK) {
+    if (channel.name == NULL ||
+        pw_audit_form_make(&channel.form, &audit->identity, &names) != PW_E_OK) {
+        free(channel.name);
         return -1;
     }
     pthread_mutex_lock(&audit->forms);
@@ -133,6 +148,7 @@ pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in, const
     pthread_mutex_unlock(&audit->lock);
     pthread_mutex_unlock(&audit->forms);
     if (!added) {
+        free(channel.name);
         pw_buf_free(&channel.form.bytes);
     }
     return added ? number : -1;
@@ -155,11 +171,27 @@ is_plain_pass(const struct pw_audit_record *record)
            record->reason == PW_R_NONE && record->detail == NULL;
 }
 
+/* The log cannot be written, nearly cannot, or hangs. */
+static bool
+in_trouble(const struct pw_audit *audit)
+{
+    return audit->broken || audit->scarce ||
+           (audit->busy_since != 0 && pw_clock_steady() - audit->busy_since > stuck_ns);
+}
+
+/* Messages go on although the log is in trouble. */
+static bool
+gives_way(const struct pw_audit *audit)
+{
+    return audit->degrade && in_trouble(audit);
+}
+
 static bool
 goes_to_summary(const struct pw_audit *audit, const struct pw_audit_record *record)
 {
     return is_plain_pass(record) &&
-           (!audit->pass_each || audit->count >= audit->capacity - audit->capacity / 4);
+           (!audit->pass_each || audit->count >= audit->capacity - audit->capacity / 4 ||
+            (audit->degrade && (audit->broken || audit->scarce)));
 }
 
 static void
@@ -187,15 +219,38 @@ wake_writer(struct pw_audit *audit)
     }
 }
 
+/* At most, so that a disk that hangs is noticed. */
+static void
+wait_a_second(pthread_cond_t *what, pthread_mutex_t *lock)
+{
+    uint64_t until = pw_clock_steady() + ns_per_s;
+    struct timespec at = {.tv_sec = (time_t)(until / ns_per_s),
+                          .tv_nsec = (long)(until % ns_per_s)};
+    (void)pthread_cond_timedwait(what, lock, &at);
+}
+
 static void
 wait_for_room(struct pw_audit *audit)
 {
-    while (audit->count == audit->capacity && !audit->aborted) {
+    while (audit->count == audit->capacity && !audit->aborted && !gives_way(audit)) {
         wake_writer(audit);
         audit->waiting++;
-        pthread_cond_wait(&audit->room, &audit->lock);
+        wait_a_second(&audit->room, &audit->lock);
         audit->waiting--;
     }
+}
+
+/* Until everything up to record `number` is on the disk. */
+static enum pw_err
+wait_for_disk(struct pw_audit *audit, uint64_t number)
+{
+    while (audit->settled < number && !audit->aborted && !gives_way(audit)) {
+        audit->sync = true;
+        audit->urgent = true;
+        wake_writer(audit);
+        wait_a_second(&audit->durable, &audit->lock);
+    }
+    return audit->settled >= number ? PW_E_OK : PW_E_STOPPED;
 }
 
 static enum pw_err
@@ -213,24 +268,39 @@ enqueue(struct pw_audit *audit, struct pw_audit_record *record)
     audit->ring[tail < audit->capacity ? tail : tail - audit->capacity] = *record;
     record->detail = NULL;
     audit->count++;
+    audit->enqueued++;
     audit->urgent = audit->urgent || !is_plain_pass(record);
     return PW_E_OK;
+}
+
+/* What is about a message, and more than that it passed, is on the disk before it counts as
+ * settled. Events of the process do not hold up whoever hears signals. */
+static bool
+wants_disk(const struct pw_audit *audit, const struct pw_audit_record *record)
+{
+    return audit->sync_each && record->channel >= 0 && !is_plain_pass(record);
 }
 
 enum pw_err
 pw_audit_push(struct pw_audit *audit, struct pw_audit_record *records, size_t count)
 {
     enum pw_err result = PW_E_OK;
+    bool sync = false;
     pthread_mutex_lock(&audit->lock);
     for (size_t i = 0; i < count; i++) {
         if (goes_to_summary(audit, &records[i])) {
             summarise(audit, &records[i]);
             continue;
         }
+        sync = sync || wants_disk(audit, &records[i]);
         enum pw_err err = enqueue(audit, &records[i]);
         result = err == PW_E_OK ? result : err;
     }
     wake_writer(audit);
+    if (sync) {
+        enum pw_err err = wait_for_disk(audit, audit->enqueued);
+        result = err == PW_E_OK ? result : err;
+    }
     pthread_mutex_unlock(&audit->lock);
     return result;
 }
@@ -239,7 +309,7 @@ bool
 pw_audit_ready(struct pw_audit *audit)
 {
     pthread_mutex_lock(&audit->lock);
-    bool ready = !audit->broken && audit->count < audit->capacity;
+    bool ready = gives_way(audit) || (!in_trouble(audit) && audit->count < audit->capacity);
     pthread_mutex_unlock(&audit->lock);
     return ready;
 }
@@ -252,6 +322,7 @@ set_flag(struct pw_audit *audit, bool *flag)
     audit->rest = REST_NONE;
     pthread_cond_signal(&audit->work);
     pthread_cond_broadcast(&audit->room);
+    pthread_cond_broadcast(&audit->durable);
     pthread_mutex_unlock(&audit->lock);
 }
 
@@ -278,10 +349,23 @@ pw_audit_counts(struct pw_audit *audit)
 
 /* ---- the writer: lines ---- */
 
-static bool
-has_room(const struct pw_audit *audit)
+static void
+copy_line(struct pw_audit *audit, const struct pw_audit_record *record,
+          const struct channel *channel, size_t start)
 {
-    return audit->sink.lines.limit - audit->sink.lines.len >= PW_AUDIT_LINE_MAX;
+    const struct pw_buf *lines = &audit->file.sink.lines;
+    struct pw_audit_copy copy = {
+        .line = {lines->bytes + start, lines->len - start - 1},
+        .record = record,
+        .chan = channel->name,
+    };
+    bool quiet = is_plain_pass(record) || record->event == PW_EVENT_SUMMARY;
+    for (size_t i = 0; i < audit->target_count; i++) {
+        const struct pw_audit_target *target = &audit->targets[i];
+        if (target->every || !quiet) {
+            audit->missed[i] += !target->send(target->arg, &copy);
+        }
+    }
 }
 
 /* The buffer has room, so making a line cannot fail. */
@@ -290,35 +374,41 @@ make_line(struct pw_audit *audit, struct round *round, const struct pw_audit_rec
           const struct pw_audit_sum *sum)
 {
     struct channel *channel = channel_of(audit, record->channel);
+    struct pw_buf *lines = &audit->file.sink.lines;
+    size_t start = lines->len;
     char id[PW_ULID_TEXT];
     pw_ulid_next(&audit->ulid, record->wall_ns, id);
     struct pw_audit_extra extra = {.seq = audit->seq + 1, .id = id, .lost = round->lost};
     if (sum != NULL) {
         extra.sum = *sum;
     }
-    if (pw_audit_form_line(&channel->form, &audit->stamp, record, &extra,
-                           &audit->sink.lines) == PW_E_OK) {
-        audit->seq++;
-        round->lines++;
-        round->lost = 0;
+    if (pw_audit_form_line(&channel->form, &audit->stamp, record, &extra, lines) !=
+        PW_E_OK) {
+        return;
     }
+    audit->seq++;
+    audit->file.used = audit->file.used || record->event != PW_EVENT_ROTATE;
+    round->lines++;
+    round->lost = 0;
+    copy_line(audit, record, channel, start);
 }
 
+/* What the file itself has to say: it is new, it was cut, it could not be written. */
 static void
-make_rotate(struct pw_audit *audit, struct round *round)
+make_notices(struct pw_audit *audit, struct round *round)
 {
-    if (audit->rotated && has_room(audit)) {
-        struct pw_audit_record record = {
-            .wall_ns = pw_clock_wall(), .channel = -1, .event = PW_EVENT_ROTATE};
+    char detail[PW_LOG_NEWS_MAX];
+    struct pw_audit_record record;
+    while (pw_logfile_has_room(&audit->file) &&
+           pw_logfile_notice(&audit->file, &record, detail)) {
         make_line(audit, round, &record, NULL);
-        audit->rotated = false;
     }
 }
 
 static void
 make_summaries(struct pw_audit *audit, struct round *round)
 {
-    for (size_t i = 0; i < audit->channel_count && has_room(audit); i++) {
+    for (size_t i = 0; i < audit->channel_count && pw_logfile_has_room(&audit->file); i++) {
         struct pw_audit_sum *taken = &audit->channels[i].taken;
         if (taken->messages > 0) {
             struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
@@ -335,7 +425,7 @@ make_summaries(struct pw_audit *audit, struct round *round)
 static void
 make_records(struct pw_audit *audit, struct round *round)
 {
-    while (round->made < round->count && has_room(audit)) {
+    while (round->made < round->count && pw_logfile_has_room(&audit->file)) {
         size_t at = round->head + round->made;
         at = at < audit->capacity ? at : at - audit->capacity;
         make_line(audit, round, &audit->ring[at], NULL);
@@ -347,66 +437,69 @@ make_records(struct pw_audit *audit, struct round *round)
 
 /* ---- the writer: the file ---- */
 
+/* Another file when somebody moved this one, asked for it, or it is time. */
 static void
-reopen_if_asked(struct pw_audit *audit, const struct round *round)
+change_file(struct pw_audit *audit, struct round *round)
 {
-    if (!round->reopen && !(round->tick && pw_sink_moved(&audit->sink))) {
-        return;
+    struct pw_logfile *file = &audit->file;
+    if (round->reopen || (round->tick && pw_sink_moved(&file->sink))) {
+        pw_logfile_reopen(file);
+        round->reopens += round->reopen;
     }
-    struct pw_why why = {{0}};
-    if (pw_sink_reopen(&audit->sink, &why) == PW_E_OK) {
-        audit->rotated = audit->sink.regular;
-        return;
+    if (pw_sink_empty(&file->sink) && pw_logfile_wants_rotation(file)) {
+        round->err = pw_logfile_write(file, true);
+        if (round->err == PW_E_OK) {
+            pw_logfile_rotate(file, audit->seq);
+        }
     }
-    pw_log(PW_LOG_ERROR, "audit log goes on in the file that was open: %s", why.text);
 }
 
+/* At most once a minute. */
 static void
-sync_if_due(struct pw_audit *audit, const struct round *round)
+say_missed(struct pw_audit *audit)
 {
-    if (!round->tick) {
+    uint64_t now = pw_clock_steady();
+    uint64_t all = 0;
+    for (size_t i = 0; i < audit->target_count; i++) {
+        all += audit->missed[i];
+    }
+    if (all == audit->said_missed ||
+        (audit->said_missed_at != 0 && now - audit->said_missed_at < missed_pause_ns)) {
         return;
     }
-    bool failed = pw_sink_sync(&audit->sink) != PW_E_OK;
-    if (failed && !audit->sync_failed) {
-        pw_log(PW_LOG_ERROR, "%s: fdatasync: %s; lines written may not outlive a power cut",
-               audit->sink.path, strerror(errno));
+    audit->said_missed = all;
+    audit->said_missed_at = now;
+    for (size_t i = 0; i < audit->target_count; i++) {
+        if (audit->missed[i] > 0) {
+            pw_log(PW_LOG_WARN,
+                   "audit.%s: %" PRIu64 " lines could not be delivered so far; all of "
+                   "them are in %s",
+                   audit->targets[i].name, audit->missed[i], audit->file.sink.path);
+        }
     }
-    audit->sync_failed = failed;
-}
-
-static void
-flush(struct pw_audit *audit, struct round *round)
-{
-    round->err = pw_sink_flush(&audit->sink);
-    if (round->err == PW_E_OK) {
-        audit->retry_after = 0;
-        return;
-    }
-    if (audit->retry_after == 0) {
-        pw_log(PW_LOG_ERROR,
-               "%s: %s; nothing is received until the audit log can be written: make room, "
-               "or move the file away",
-               audit->sink.path, strerror(errno));
-    }
-    uint64_t after = audit->retry_after == 0 ? first_retry_ns : audit->retry_after * 2;
-    audit->retry_after = after < tick_ns ? after : tick_ns;
-    audit->next_retry = pw_clock_steady() + audit->retry_after;
 }
 
 static void
 work_round(struct pw_audit *audit, struct round *round)
 {
-    reopen_if_asked(audit, round);
-    if (pw_sink_empty(&audit->sink)) { /* else what is left goes first */
+    struct pw_logfile *file = &audit->file;
+    pw_logfile_look(file);
+    if (round->tick) {
+        pw_logfile_look_around(file);
+    }
+    change_file(audit, round);
+    if (round->err == PW_E_OK && pw_sink_empty(&file->sink) && !file->sink.sync_failed) {
+        /* else what is left goes first */
         pthread_mutex_lock(&audit->forms);
-        make_rotate(audit, round);
+        make_notices(audit, round);
         make_summaries(audit, round);
         make_records(audit, round);
         pthread_mutex_unlock(&audit->forms);
     }
-    flush(audit, round);
-    sync_if_due(audit, round);
+    round->err = pw_logfile_write(file, round->tick || round->sync);
+    if (round->tick) {
+        say_missed(audit);
+    }
 }
 
 /* ---- the writer: under the lock ---- */
@@ -434,8 +527,8 @@ static void
 wait_to_retry(struct pw_audit *audit)
 {
     while (!audit->reopen && !(audit->stopping && audit->aborted) &&
-           pw_clock_steady() < audit->next_retry) {
-        rest_until(audit, REST_NONE, audit->next_retry);
+           pw_clock_steady() < audit->file.next_retry) {
+        rest_until(audit, REST_NONE, audit->file.next_retry);
     }
 }
 
@@ -491,11 +584,24 @@ begin_round(struct pw_audit *audit)
         take_sums(audit);
     }
     round.reopen = audit->reopen;
+    round.sync = audit->sync;
     round.lost = audit->lost_unsaid;
+    audit->busy_since = now;
     audit->reopen = false;
+    audit->sync = false;
     audit->urgent = false;
     audit->lost_unsaid = 0;
     return round;
+}
+
+/* Every record that is no longer in the ring has been synced, or nobody waits for it. */
+static void
+note_settled(struct pw_audit *audit)
+{
+    if (!audit->file.sink.dirty && pw_sink_empty(&audit->file.sink)) {
+        audit->settled = audit->enqueued - audit->count;
+    }
+    pthread_cond_broadcast(&audit->durable);
 }
 
 static void
@@ -507,12 +613,17 @@ end_round(struct pw_audit *audit, const struct round *round)
     audit->urgent = audit->urgent || round->made < round->count;
     audit->counts.written += round->lines;
     audit->counts.errors += round->err != PW_E_OK;
-    if (audit->broken && round->err == PW_E_OK) {
-        pw_log(PW_LOG_INFO, "%s: the audit log is written again", audit->sink.path);
-    }
+    audit->counts.reopens += round->reopens;
+    memcpy(audit->counts.missed, audit->missed, sizeof audit->missed);
     audit->broken = round->err != PW_E_OK;
-    if (audit->waiting > 0 && round->made > 0) {
+    audit->scarce = pw_logfile_critical(&audit->file);
+    audit->counts.trouble = audit->file.trouble;
+    audit->busy_since = 0;
+    if (audit->waiting > 0 && (round->made > 0 || gives_way(audit))) {
         pthread_cond_broadcast(&audit->room);
+    }
+    if (audit->sync_each) {
+        note_settled(audit);
     }
 }
 
@@ -534,8 +645,8 @@ is_finished(const struct pw_audit *audit)
         return false;
     }
     bool gave_up = audit->aborted && audit->broken;
-    return gave_up ||
-           (audit->count == 0 && pw_sink_empty(&audit->sink) && !owes_summaries(audit));
+    return gave_up || (audit->count == 0 && pw_sink_empty(&audit->file.sink) &&
+                       audit->file.news == 0 && !owes_summaries(audit));
 }
 
 static void *
@@ -566,7 +677,8 @@ init_locks(struct pw_audit *audit)
     pthread_mutex_init(&audit->forms, NULL);
     pthread_mutex_init(&audit->lock, NULL);
     pthread_cond_init(&audit->work, &steady);
-    pthread_cond_init(&audit->room, NULL);
+    pthread_cond_init(&audit->room, &steady);
+    pthread_cond_init(&audit->durable, &steady);
     pthread_condattr_destroy(&steady);
 }
 
@@ -574,12 +686,14 @@ static void
 release(struct pw_audit *audit)
 {
     for (size_t i = 0; i < audit->channel_count; i++) {
+        free(audit->channels[i].name);
         pw_buf_free(&audit->channels[i].form.bytes);
     }
     for (size_t i = 0; i < audit->count; i++) {
         free(audit->ring[(audit->head + i) % audit->capacity].detail);
     }
-    pw_sink_close(&audit->sink);
+    pw_logfile_close(&audit->file);
+    pthread_cond_destroy(&audit->durable);
     pthread_cond_destroy(&audit->room);
     pthread_cond_destroy(&audit->work);
     pthread_mutex_destroy(&audit->lock);
@@ -616,6 +730,31 @@ start_thread(struct pw_audit *audit)
     return failed == 0;
 }
 
+static void
+take_targets(struct pw_audit *audit, const struct pw_audit_options *options)
+{
+    for (size_t i = 0; i < options->target_count && i < PW_AUDIT_TARGETS; i++) {
+        audit->targets[audit->target_count++] = options->targets[i];
+    }
+}
+
+static enum pw_err
+open_file(struct pw_audit *audit, const struct pw_audit_options *options,
+          struct pw_why *why)
+{
+    return pw_logfile_open(&audit->file,
+                           &(struct pw_logfile_options){
+                               .path = options->path,
+                               .rotate_size = options->rotate_size,
+                               .rotate_age_ns = options->rotate_age_ns,
+                               .rotate_keep = options->rotate_keep,
+                               .space_low = options->space_low,
+                               .space_critical = options->space_critical,
+                               .degrade = options->degrade,
+                           },
+                           why);
+}
+
 static enum pw_err
 set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw_why *why)
 {
@@ -625,6 +764,9 @@ set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw
     size_t records = options->queue_records == 0 ? DEFAULT_RECORDS : options->queue_records;
     audit->capacity = records < LEAST_RECORDS ? LEAST_RECORDS : records;
     audit->pass_each = options->pass_each;
+    audit->sync_each = options->sync_each;
+    audit->degrade = options->degrade;
+    take_targets(audit, options);
     audit->ulid.fill = randombytes_buf;
     audit->next_tick = pw_clock_steady() + tick_ns;
     audit->ring = calloc(audit->capacity, sizeof *audit->ring);
@@ -634,7 +776,8 @@ set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw
                        "audit log: no memory for %zu records; lower the queue",
                        audit->capacity);
     }
-    enum pw_err err = pw_sink_open(&audit->sink, options->path, WRITE_BYTES, why);
+    enum pw_err err = open_file(audit, options, why);
+    audit->scarce = err == PW_E_OK && pw_logfile_critical(&audit->file);
     if (err == PW_E_OK && !start_thread(audit)) {
         err = pw_fail(why, PW_E_OS, "audit log: no thread: %s; raise the limit on tasks",
                       strerror(errno));
@@ -650,7 +793,7 @@ pw_audit_open(const struct pw_audit_options *options, struct pw_why *why)
         (void)pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
         return NULL;
     }
-    audit->sink.fd = -1;
+    audit->file.sink.fd = -1;
     init_locks(audit);
     if (set_up(audit, options, why) != PW_E_OK) {
         release(audit);

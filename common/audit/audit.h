@@ -7,23 +7,58 @@
  *   - pass lines become one `summary` a second and channel when the queue is over three
  *     quarters full; the summary counts them, so nothing goes uncounted
  *   - when the file cannot be written, the writer keeps what it has, retries, and the queue
- *     fills: producers wait, and so, through ZeroMQ's high-water marks, do theirs
+ *     fills: producers wait, and so, through ZeroMQ's high-water marks, do theirs; unless
+ *     `degrade` says that messages go on, counted
  */
 #ifndef PW_COMMON_AUDIT_AUDIT_H
 #define PW_COMMON_AUDIT_AUDIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/audit/record.h"
+#include "common/audit/space.h"
+#include "common/base/cursor.h"
 #include "common/base/err.h"
 
 struct pw_audit;
+
+/* One line on its way to somebody besides the file. */
+struct pw_audit_copy {
+    struct pw_span line; /* without its LF */
+    const struct pw_audit_record *record;
+    const char *chan; /* "" when no channel is concerned */
+};
+
+/*
+ * Somebody who gets copies. `send` runs in the writer's thread and must not wait: false
+ * when the line could not be delivered, which is counted. It gets a line when it is made,
+ * which may be a write before the file has it, and gets it once.
+ */
+struct pw_audit_target {
+    const char *name; /* of its setting behind "audit."; not copied */
+    bool every;       /* false: no clean passes and no summaries */
+    bool (*send)(void *arg, const struct pw_audit_copy *copy);
+    void *arg; /* borrowed, until the log is closed */
+};
+
+enum { PW_AUDIT_TARGETS = 4 };
 
 struct pw_audit_options {
     const char *path;     /* file, opened O_APPEND 0640; "-" is stdout */
     const char *instance; /* `inst` of each line, such as the host's name */
     size_t queue_records; /* room of the queue; 0 means 65,536 */
     bool pass_each;       /* false: passes only in summaries */
+    bool sync_each;       /* refusals are on the disk when pw_audit_push returns */
+    bool degrade;         /* messages go on when the log cannot be written */
+    uint64_t rotate_size; /* bytes of a file; 0: any */
+    uint64_t rotate_age_ns;
+    size_t rotate_keep; /* old files; 0: all */
+    struct pw_space_mark space_low;
+    struct pw_space_mark space_critical;
+    const struct pw_audit_target *targets;
+    size_t target_count; /* at most PW_AUDIT_TARGETS */
 };
 
 /* Open the log and start its thread. NULL with a sentence in `why`. Strings are copied. */
@@ -38,15 +73,18 @@ int pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in,
 
 /*
  * Hand over `count` records, in order, with one lock for all. Takes over each record's
- * `detail`, whatever the result. Waits for room when a record is not a pass. PW_E_STOPPED
- * when pw_audit_abort was called while waiting: what was not taken is counted as lost.
+ * `detail`, whatever the result. Waits for room when a record is not a pass; with sync_each
+ * also until the disk has each record of a channel that is more than a clean pass.
+ * PW_E_STOPPED when there is no waiting: after pw_audit_abort, or with `degrade` while the
+ * log is in trouble. What was not taken is counted as lost.
  */
 PW_CHECK_RESULT enum pw_err pw_audit_push(struct pw_audit *audit,
                                           struct pw_audit_record *records, size_t count);
 
 /*
- * Whether the log takes records without delay: false while it cannot be written or the
- * queue is full. A relay stops receiving while this is false.
+ * Whether messages may be received: false while the log cannot be written, a write hangs,
+ * the disk has less than space_critical left, or the queue is full; with `degrade` only
+ * while the queue is full of what a working disk is slow to take.
  */
 bool pw_audit_ready(struct pw_audit *audit);
 
@@ -56,12 +94,15 @@ void pw_audit_reopen(struct pw_audit *audit);
 /* Stop waiting for a log that cannot be written: pushes that wait return PW_E_STOPPED. */
 void pw_audit_abort(struct pw_audit *audit);
 
-/* Records written, and records given up (only ever by abort). */
 struct pw_audit_counts {
     uint64_t written;    /* lines */
     uint64_t summarised; /* pass records counted in summaries instead of lines */
-    uint64_t lost;
-    uint64_t errors; /* failed writes */
+    uint64_t lost;       /* records given up: by abort, or with `degrade` */
+    uint64_t errors;     /* failed writes and syncs */
+    uint64_t reopens;    /* orders of pw_audit_reopen that were carried out */
+    int trouble;         /* errno, while the log cannot be written; or 0 */
+    bool scarce;         /* less room on the disk than space_critical */
+    uint64_t missed[PW_AUDIT_TARGETS]; /* lines that a target could not take */
 };
 struct pw_audit_counts pw_audit_counts(struct pw_audit *audit);
 

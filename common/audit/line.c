@@ -37,10 +37,11 @@ struct text {
 
 /* clang-format off */
 #define EVENT(name, word, level) \
-    [PW_EVENT_##name] = {TEXT("\",\"schema\":\"picklewall.audit/1\",\"event\":\"" word "\",\"id\":\""), level}
+    [PW_EVENT_##name] = {TEXT("\",\"schema\":\"picklewall.audit/1\",\"event\":\"" word "\",\"id\":\""), level, word}
 static const struct {
     struct text opening; /* from the end of "ts" to the start of the id */
     enum pw_level level;
+    const char *word;
 } events[] = {
     EVENT(FRAME,      "frame",      PW_LEVEL_INFO),
     EVENT(SUMMARY,    "summary",    PW_LEVEL_INFO),
@@ -119,14 +120,30 @@ put_stamp(struct pen *pen, struct pw_audit_stamp *stamp, uint64_t wall_ns)
     put_padded(start + SECOND + 1, (unsigned)(wall_ns % ns_per_s / 1000), 6);
 }
 
+enum pw_level
+pw_audit_level(const struct pw_audit_record *record)
+{
+    unsigned event = record->event < PW_COUNT(events) ? record->event : PW_EVENT_ERROR;
+    if (event != PW_EVENT_FRAME && record->level != 0) {
+        return (enum pw_level)record->level;
+    }
+    enum pw_level level = pw_reason_level(record->reason);
+    level = level > events[event].level ? level : events[event].level;
+    return level > record->level ? level : (enum pw_level)record->level;
+}
+
+const char *
+pw_audit_event_text(const struct pw_audit_record *record)
+{
+    return events[record->event < PW_COUNT(events) ? record->event : PW_EVENT_ERROR].word;
+}
+
 static void
 put_head(struct pen *pen, const struct pw_audit_record *record,
          const struct pw_audit_extra *extra)
 {
     unsigned event = record->event < PW_COUNT(events) ? record->event : PW_EVENT_ERROR;
-    enum pw_level level = pw_reason_level(record->reason);
-    level = level > events[event].level ? level : events[event].level;
-    level = level > record->level ? level : (enum pw_level)record->level;
+    enum pw_level level = pw_audit_level(record);
     put(pen, events[event].opening.ptr, events[event].opening.len);
     put(pen, extra->id, strnlen(extra->id, 26));
     PUT(pen, "\",\"seq\":");

@@ -35,7 +35,8 @@ struct pw_audit_record {
     bool scanned;    /* proto, ops, depth, memo mean something */
     uint8_t proto;
     uint8_t reason; /* enum pw_reason; NONE on a clean pass */
-    uint8_t level;  /* enum pw_level, when a finding is graver than its reason; or 0 */
+    uint8_t level;  /* enum pw_level, when a finding is graver than its reason, or an event
+                       than is usual for it, or less so; or 0 */
     uint16_t frames;
     uint32_t ops; /* sums over the frames of the message; depth the greatest */
     uint32_t depth;
@@ -49,6 +50,10 @@ struct pw_audit_record {
 };
 
 _Static_assert(PW_R_COUNT <= 256, "a reason must fit its byte");
+
+/* The `level` and the `event` of its line. */
+enum pw_level pw_audit_level(const struct pw_audit_record *record);
+const char *pw_audit_event_text(const struct pw_audit_record *record);
 
 /* What is the same for every line of a process. */
 struct pw_audit_identity {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 
 static bool
 is_stdout(const char *path)
@@ -82,11 +83,13 @@ open_file(struct pw_sink *sink, struct pw_why *why)
 }
 
 enum pw_err
-pw_sink_open(struct pw_sink *sink, const char *path, size_t room, struct pw_why *why)
+pw_sink_open(struct pw_sink *sink, const char *path, size_t room, size_t keep,
+             struct pw_why *why)
 {
-    *sink = (struct pw_sink){.fd = -1, .lines = {.limit = room}};
+    *sink = (struct pw_sink){.fd = -1, .lines = {.limit = room + keep}};
     sink->path = strdup(path);
-    enum pw_err err = sink->path == NULL ? PW_E_NOMEM : pw_buf_reserve(&sink->lines, room);
+    enum pw_err err =
+        sink->path == NULL ? PW_E_NOMEM : pw_buf_reserve(&sink->lines, room + keep);
     if (err != PW_E_OK) {
         (void)pw_fail(why, err, "%s: %s", path, pw_err_text(err));
     } else {
@@ -115,38 +118,55 @@ write_some(int fd, struct pw_span bytes)
     }
 }
 
-/* Step back to the start of the line that is half written. */
+/* The first `bytes` need not be kept any longer. */
 static void
-rewind_line(struct pw_sink *sink)
+forget(struct pw_sink *sink, size_t bytes)
 {
-    while (sink->done > 0 && sink->lines.bytes[sink->done - 1] != '\n') {
-        sink->done--;
+    size_t left = sink->lines.len - bytes;
+    if (bytes > 0 && left > 0) {
+        memmove(sink->lines.bytes, sink->lines.bytes + bytes, left);
     }
+    sink->lines.len = left;
+    sink->done -= bytes;
+    sink->start += (off_t)bytes;
+}
+
+/* Where the line begins that is half written, or `done`. */
+static size_t
+start_of_line(const struct pw_sink *sink)
+{
+    size_t at = sink->done;
+    while (at > 0 && sink->lines.bytes[at - 1] != '\n') {
+        at--;
+    }
+    return at;
+}
+
+/* Keep what is not whole in the file, and write all of that to whatever comes next. */
+static void
+start_over(struct pw_sink *sink)
+{
+    forget(sink, start_of_line(sink));
+    sink->done = 0;
+    sink->dirty = false;
+    sink->sync_failed = false;
 }
 
 /*
  * Somebody who empties the file to make room takes the first half of our line away with it:
  * then the line starts again.
  */
-static void
-notice_truncation(struct pw_sink *sink)
+void
+pw_sink_look(struct pw_sink *sink)
 {
     struct stat st;
-    if (!sink->regular || sink->done == 0 || fstat(sink->fd, &st) != 0 ||
-        st.st_size >= sink->size) {
+    if (!sink->regular || fstat(sink->fd, &st) != 0 || st.st_size >= sink->size) {
         return;
     }
-    rewind_line(sink);
+    start_over(sink);
     sink->torn = ends_inside_a_line(sink->fd, st.st_size);
-}
-
-static void
-remember_size(struct pw_sink *sink)
-{
-    struct stat st;
-    if (sink->regular && fstat(sink->fd, &st) == 0) {
-        sink->size = st.st_size;
-    }
+    sink->size = st.st_size;
+    sink->shrunk = true;
 }
 
 static enum pw_err
@@ -158,6 +178,7 @@ mend_torn_end(struct pw_sink *sink)
     if (write_some(sink->fd, pw_span_str("\n")) != 1) {
         return PW_E_IO;
     }
+    sink->size++;
     sink->torn = false;
     return PW_E_OK;
 }
@@ -165,8 +186,11 @@ mend_torn_end(struct pw_sink *sink)
 enum pw_err
 pw_sink_flush(struct pw_sink *sink)
 {
-    notice_truncation(sink);
-    if (!pw_sink_empty(sink) && mend_torn_end(sink) != PW_E_OK) {
+    if (pw_sink_empty(sink)) {
+        return PW_E_OK;
+    }
+    pw_sink_look(sink);
+    if (mend_torn_end(sink) != PW_E_OK) {
         return PW_E_IO;
     }
     while (!pw_sink_empty(sink)) {
@@ -174,16 +198,16 @@ pw_sink_flush(struct pw_sink *sink)
                                sink->lines.len - sink->done};
         ssize_t wrote = write_some(sink->fd, rest);
         if (wrote < 0) {
-            int saved = errno;
-            remember_size(sink);
-            errno = saved;
             return PW_E_IO;
         }
+        sink->start = sink->done == 0 ? sink->size : sink->start;
         sink->done += (size_t)wrote;
+        sink->size += wrote;
         sink->dirty = true;
     }
-    pw_buf_clear(&sink->lines);
-    sink->done = 0;
+    if (!sink->regular) {
+        forget(sink, sink->done);
+    }
     return PW_E_OK;
 }
 
@@ -200,40 +224,93 @@ pw_sink_moved(const struct pw_sink *sink)
     return st.st_dev != sink->dev || st.st_ino != sink->ino;
 }
 
-enum pw_err
-pw_sink_reopen(struct pw_sink *sink, struct pw_why *why)
+/* O_APPEND makes pwrite append, too (pwrite(2), BUGS): it rests meanwhile. */
+static enum pw_err
+write_again(const struct pw_sink *sink)
 {
-    if (is_stdout(sink->path)) {
-        return PW_E_OK;
+    int flags = fcntl(sink->fd, F_GETFL);
+    if (flags < 0 || fcntl(sink->fd, F_SETFL, flags & ~O_APPEND) != 0) {
+        return PW_E_IO;
     }
-    struct pw_sink old = *sink;
-    enum pw_err err = open_file(sink, why);
-    if (err != PW_E_OK) {
-        return err;
+    size_t at = 0;
+    ssize_t wrote = 0;
+    while (at < sink->done && (wrote >= 0 || errno == EINTR)) {
+        wrote = pwrite(sink->fd, sink->lines.bytes + at, sink->done - at,
+                       sink->start + (off_t)at);
+        at += wrote > 0 ? (size_t)wrote : 0;
     }
-    if (sink->dev == old.dev && sink->ino == old.ino) {
-        sink->torn = old.torn; /* mid-line by our own doing: the rest of the line follows */
-        sink->size = old.size;
-    } else {
-        rewind_line(sink);
+    int saved = errno;
+    if (fcntl(sink->fd, F_SETFL, flags) != 0) {
+        return PW_E_IO;
     }
-    if (old.dirty) {
-        (void)fdatasync(old.fd);
-    }
-    close(old.fd);
-    return PW_E_OK;
+    errno = saved;
+    return at == sink->done ? PW_E_OK : PW_E_IO;
 }
 
 enum pw_err
 pw_sink_sync(struct pw_sink *sink)
 {
     if (!sink->dirty || !sink->regular) {
+        sink->dirty = false;
         return PW_E_OK;
     }
-    if (fdatasync(sink->fd) != 0) {
+    if (sink->sync_failed) {
+        pw_sink_look(sink);
+        if (write_again(sink) != PW_E_OK) {
+            return PW_E_IO;
+        }
+    }
+    sink->sync_failed = fdatasync(sink->fd) != 0;
+    if (sink->sync_failed) {
         return PW_E_IO;
     }
     sink->dirty = false;
+    forget(sink, start_of_line(sink));
+    return PW_E_OK;
+}
+
+/* The old file is about to be left: what it has not kept goes to the new one. */
+static void
+leave(struct pw_sink *sink)
+{
+    if (pw_sink_sync(sink) == PW_E_OK) {
+        start_over(sink);
+        return;
+    }
+    if (ftruncate(sink->fd, sink->start) != 0) {
+        pw_log(PW_LOG_ERROR,
+               "%s: %s; the last %zu bytes of the old file stand in the new one, too",
+               sink->path, strerror(errno), sink->done);
+    }
+    sink->done = 0;
+    sink->dirty = false;
+    sink->sync_failed = false;
+}
+
+enum pw_err
+pw_sink_reopen(struct pw_sink *sink, struct pw_why *why)
+{
+    if (is_stdout(sink->path)) {
+        return PW_E_OK;
+    }
+    struct pw_sink next = {.path = sink->path, .fd = -1};
+    enum pw_err err = open_file(&next, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    if (next.dev == sink->dev && next.ino == sink->ino) {
+        close(next.fd); /* mid-line by our own doing: the rest of the line follows */
+        return PW_E_OK;
+    }
+    leave(sink);
+    close(sink->fd);
+    sink->fd = next.fd;
+    sink->regular = next.regular;
+    sink->torn = next.torn;
+    sink->dev = next.dev;
+    sink->ino = next.ino;
+    sink->size = next.size;
+    sink->shrunk = false;
     return PW_E_OK;
 }
 

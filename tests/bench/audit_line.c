@@ -85,7 +85,8 @@ static void
 bench_log(bool pass_each, const char *what)
 {
     struct pw_why why = {{0}};
-    struct pw_audit_options options = {"/dev/null", "wall-0", 0, pass_each};
+    struct pw_audit_options options = {
+        .path = "/dev/null", .instance = "wall-0", .pass_each = pass_each};
     struct pw_audit *audit = pw_audit_open(&options, &why);
     if (audit == NULL) {
         abort();

@@ -117,7 +117,8 @@ int
 main(int argc, char **argv)
 {
     for (int pass_each = 0; argc == 2 && pass_each < 2; pass_each++) {
-        struct pw_audit_options options = {argv[1], "samples", 0, pass_each != 0};
+        struct pw_audit_options options = {
+            .path = argv[1], .instance = "samples", .pass_each = pass_each != 0};
         struct pw_why why = {{0}};
         struct pw_audit *audit = pw_audit_open(&options, &why);
         if (audit == NULL) {

@@ -72,7 +72,8 @@ static struct pw_audit *
 open_log(const char *path, size_t records, bool pass_each)
 {
     struct pw_why why = {{0}};
-    struct pw_audit_options options = {path, "test", records, pass_each};
+    struct pw_audit_options options = {
+        .path = path, .instance = "test", .queue_records = records, .pass_each = pass_each};
     struct pw_audit *audit = pw_audit_open(&options, &why);
     assert_non_null(audit);
     assert_int_equal(pw_audit_channel(audit, "jobs", "inproc://in", "inproc://out"), 0);
@@ -473,7 +474,8 @@ the_reason_it_cannot_open_is_said(void **state)
 {
     (void)state;
     struct pw_why why = {{0}};
-    struct pw_audit_options options = {folder, "test", 0, true};
+    struct pw_audit_options options = {
+        .path = folder, .instance = "test", .pass_each = true};
     assert_null(pw_audit_open(&options, &why));
     assert_non_null(strstr(why.text, folder));
     options.path = "/nonexistent/audit.jsonl";
@@ -485,7 +487,8 @@ static void
 whole_life(void *arg)
 {
     struct pw_why why = {{0}};
-    struct pw_audit_options options = {file, "test", 64, true};
+    struct pw_audit_options options = {
+        .path = file, .instance = "test", .queue_records = 64, .pass_each = true};
     struct pw_audit *audit = pw_audit_open(&options, &why);
     (void)arg;
     if (audit == NULL) {

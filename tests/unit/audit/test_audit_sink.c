@@ -77,7 +77,7 @@ open_sink(void)
 {
     struct pw_sink sink;
     struct pw_why why = {{0}};
-    assert_int_equal(pw_sink_open(&sink, file, 65536, &why), PW_E_OK);
+    assert_int_equal(pw_sink_open(&sink, file, 65536, 65536, &why), PW_E_OK);
     return sink;
 }
 
@@ -231,12 +231,13 @@ what_is_no_log_file_is_refused_with_words(void **state)
     (void)state;
     struct pw_sink sink;
     struct pw_why why = {{0}};
-    assert_int_equal(pw_sink_open(&sink, folder, 4096, &why), PW_E_CREATE);
+    assert_int_equal(pw_sink_open(&sink, folder, 4096, 65536, &why), PW_E_CREATE);
     assert_non_null(strstr(why.text, folder));
     assert_int_equal(mkfifo(file, 0600), 0);
-    assert_int_equal(pw_sink_open(&sink, file, 4096, &why), PW_E_CREATE);
+    assert_int_equal(pw_sink_open(&sink, file, 4096, 65536, &why), PW_E_CREATE);
     assert_non_null(strstr(why.text, "not a file"));
-    assert_int_equal(pw_sink_open(&sink, "/nonexistent/audit", 4096, &why), PW_E_CREATE);
+    assert_int_equal(pw_sink_open(&sink, "/nonexistent/audit", 4096, 65536, &why),
+                     PW_E_CREATE);
 }
 
 static void
@@ -245,7 +246,7 @@ a_device_that_is_full_keeps_the_lines(void **state)
     (void)state;
     struct pw_sink sink;
     struct pw_why why = {{0}};
-    assert_int_equal(pw_sink_open(&sink, "/dev/full", 4096, &why), PW_E_OK);
+    assert_int_equal(pw_sink_open(&sink, "/dev/full", 4096, 65536, &why), PW_E_OK);
     add(&sink, "kept\n");
     assert_int_equal(pw_sink_flush(&sink), PW_E_IO);
     assert_int_equal(errno, ENOSPC);
@@ -259,7 +260,7 @@ open_and_close(void *arg)
     struct pw_why why = {{0}};
     struct pw_sink sink;
     (void)arg;
-    if (pw_sink_open(&sink, file, 4096, &why) == PW_E_OK) {
+    if (pw_sink_open(&sink, file, 4096, 65536, &why) == PW_E_OK) {
         pw_sink_close(&sink);
     }
     assert_int_equal(sink.fd, -1);
