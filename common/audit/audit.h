@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 #include "common/audit/record.h"
-#include "common/audit/space.h"
 #include "common/base/cursor.h"
 #include "common/base/err.h"
 
@@ -55,8 +54,8 @@ struct pw_audit_options {
     uint64_t rotate_size; /* bytes of a file; 0: any */
     uint64_t rotate_age_ns;
     size_t rotate_keep; /* old files; 0: all */
-    struct pw_space_mark space_low;
-    struct pw_space_mark space_critical;
+    int64_t space_low;  /* as in pw_space_look */
+    int64_t space_critical;
     const struct pw_audit_target *targets;
     size_t target_count; /* at most PW_AUDIT_TARGETS */
 };

@@ -188,8 +188,8 @@ pw_logfile_look_around(struct pw_logfile *file)
         return;
     }
     bool was = pw_logfile_critical(file);
-    file->space = pw_space_look(file->sink.fd, &file->options.space_low,
-                                &file->options.space_critical);
+    file->space =
+        pw_space_look(file->sink.fd, file->options.space_low, file->options.space_critical);
     say_low(file);
     say_critical(file, was);
 }

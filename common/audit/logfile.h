@@ -18,8 +18,8 @@ struct pw_logfile_options {
     uint64_t rotate_size;   /* bytes of a file; 0: any */
     uint64_t rotate_age_ns; /* of a file that has lines; 0: any */
     size_t rotate_keep;     /* old files; 0: all */
-    struct pw_space_mark space_low;
-    struct pw_space_mark space_critical;
+    int64_t space_low;      /* as in pw_space_look */
+    int64_t space_critical;
     bool degrade; /* only for the words: messages go on without lines */
 };
 

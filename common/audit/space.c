@@ -5,14 +5,14 @@
 #include <sys/statvfs.h>
 
 static bool
-is_below(const struct pw_space_look *look, const struct pw_space_mark *mark)
+is_below(const struct pw_space_look *look, int64_t mark)
 {
-    uint64_t wanted = mark->percent != 0 ? look->total / 100 * mark->percent : mark->bytes;
+    uint64_t wanted = mark < 0 ? look->total / 100 * (uint64_t)-mark : (uint64_t)mark;
     return look->free < wanted;
 }
 
 struct pw_space_look
-pw_space_look(int fd, const struct pw_space_mark *low, const struct pw_space_mark *critical)
+pw_space_look(int fd, int64_t low, int64_t critical)
 {
     struct pw_space_look look = {.state = PW_SPACE_UNKNOWN};
     struct statvfs fs;

@@ -8,12 +8,6 @@
 
 #include <stdint.h>
 
-/* Room that should be free. Both zero: never mind. */
-struct pw_space_mark {
-    uint64_t bytes;
-    unsigned percent; /* of the file system, when it is not 0 */
-};
-
 enum pw_space {
     PW_SPACE_UNKNOWN, /* not asked yet, or the file system does not tell */
     PW_SPACE_ENOUGH,
@@ -28,8 +22,10 @@ struct pw_space_look {
     uint64_t total; /* bytes */
 };
 
-/* Ask for the file system of `fd` (fstatvfs). */
-struct pw_space_look pw_space_look(int fd, const struct pw_space_mark *low,
-                                   const struct pw_space_mark *critical);
+/*
+ * Ask for the file system of `fd` (fstatvfs). A mark is bytes that should be free, or, when
+ * it is negative, a percentage of the file system: -10 is 10%.
+ */
+struct pw_space_look pw_space_look(int fd, int64_t low, int64_t critical);
 
 #endif

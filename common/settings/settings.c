@@ -74,6 +74,8 @@ pw_settings_free(struct pw_settings **settings)
     free(it->control);
     free(it->instance);
     free(it->audit_file);
+    free(it->audit_publish);
+    free(it->audit_syslog_socket);
     pw_zpl_free(&it->source);
     free(it);
     *settings = NULL;
@@ -343,13 +345,30 @@ anchor_paths(const struct reader *reader)
         err = anchor(reader, &settings->quarantine_seal,
                      pw_environment_set(settings, "quarantine.seal") ? cwd : folder);
     }
-    char **const in_state[] = {&settings->control, &settings->audit_file};
+    char **const in_state[] = {&settings->control, &settings->audit_file,
+                               &settings->audit_syslog_socket};
     for (size_t i = 0; err == PW_E_OK && i < PW_COUNT(in_state); i++) {
-        if (strcmp(*in_state[i], "-") != 0) {
+        if (*in_state[i] != NULL && strcmp(*in_state[i], "-") != 0) {
             err = anchor(reader, in_state[i], settings->state);
         }
     }
     return err;
+}
+
+/* What two settings of the audit log mean together. */
+static enum pw_err
+check_audit(const struct reader *reader)
+{
+    const struct pw_settings *settings = reader->settings;
+    char place[PW_PLACE_MAX];
+    if (settings->audit_stdout && strcmp(settings->audit_file, "-") == 0) {
+        pw_settings_place(settings, "audit.stdout", place);
+        return pw_fail(reader->why, PW_E_CONFIG,
+                       "%s: audit.file is stdout already; name a file there, or leave this "
+                       "line out",
+                       place);
+    }
+    return PW_E_OK;
 }
 
 static enum pw_err
@@ -378,6 +397,7 @@ fill(struct reader *reader, char *const folders[static PW_PACK_FOLDERS], bool en
               ? pw_environment_expand(reader->settings, reader->why)
               : err;
     err = err == PW_E_OK ? check_channels(reader) : err;
+    err = err == PW_E_OK ? check_audit(reader) : err;
     err = err == PW_E_OK ? anchor_paths(reader) : err;
     err = err == PW_E_OK ? name_instance(reader) : err;
     if (err != PW_E_OK) {

@@ -44,6 +44,8 @@ enum pw_envelope_setting {
     PW_SET_ENVELOPE_JUPYTER,
 };
 
+enum pw_syslog_setting { PW_SET_SYSLOG_OFF, PW_SET_SYSLOG_SYSLOG, PW_SET_SYSLOG_JOURNAL };
+
 struct pw_channel {
     char *name;
     struct pw_side in;
@@ -74,6 +76,17 @@ struct pw_settings {
     char *audit_file; /* absolute, or "-" */
     bool audit_pass_each;
     size_t audit_queue;
+    bool audit_sync_each;
+    uint64_t audit_rotate_size;
+    uint64_t audit_rotate_age_ms;
+    size_t audit_rotate_keep;
+    int64_t audit_space_low; /* bytes; a percentage is negative: -10 is 10% */
+    int64_t audit_space_critical;
+    bool audit_degrade;
+    bool audit_stdout;
+    char *audit_publish;       /* endpoint; NULL: none */
+    int audit_syslog;          /* enum pw_syslog_setting */
+    char *audit_syslog_socket; /* absolute; NULL: where it usually is */
     int drain_timeout_ms;
     uint64_t quarantine_max_bytes;
     size_t quarantine_max_messages;

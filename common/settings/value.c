@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/settings/endpoint.h"
 #include "common/settings/nearest.h"
 
 typedef enum pw_err read_fn(const struct pw_row *row, const char *text, void *field,
@@ -230,6 +231,14 @@ read_space(const struct pw_row *row, const char *text, void *field, struct pw_wh
 }
 
 static enum pw_err
+read_address(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
+{
+    (void)row;
+    enum pw_err err = text[0] == '\0' ? PW_E_OK : pw_endpoint_check(text, true, why);
+    return err == PW_E_OK ? store_text(field, text, why) : err;
+}
+
+static enum pw_err
 read_frames(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
 {
     (void)row;
@@ -241,7 +250,8 @@ static read_fn *const readers[] = {
     [PW_TYPE_PATH] = read_path,     [PW_TYPE_BOOL] = read_bool,
     [PW_TYPE_CHOICE] = read_choice, [PW_TYPE_INT] = read_int,
     [PW_TYPE_SIZE] = read_size,     [PW_TYPE_DURATION] = read_duration,
-    [PW_TYPE_SPACE] = read_space,   [PW_TYPE_FRAMES] = read_frames,
+    [PW_TYPE_SPACE] = read_space,   [PW_TYPE_ADDRESS] = read_address,
+    [PW_TYPE_FRAMES] = read_frames,
 };
 
 enum pw_err
