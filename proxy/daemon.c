@@ -285,12 +285,26 @@ open_store(struct pw_daemon *self, struct pw_why *why)
 static enum pw_err
 open_audit(struct pw_daemon *self, struct pw_why *why)
 {
+    const struct pw_settings *settings = self->settings;
+    enum pw_err err = pw_copies_open(&self->copies, settings, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
     self->audit = pw_audit_open(
         &(struct pw_audit_options){
-            .path = self->settings->audit_file,
-            .instance = self->settings->instance,
-            .queue_records = self->settings->audit_queue,
-            .pass_each = self->settings->audit_pass_each,
+            .path = settings->audit_file,
+            .instance = settings->instance,
+            .queue_records = settings->audit_queue,
+            .pass_each = settings->audit_pass_each,
+            .sync_each = settings->audit_sync_each,
+            .degrade = settings->audit_degrade,
+            .rotate_size = settings->audit_rotate_size,
+            .rotate_age_ns = settings->audit_rotate_age_ms * ns_per_ms,
+            .rotate_keep = settings->audit_rotate_keep,
+            .space_low = settings->audit_space_low,
+            .space_critical = settings->audit_space_critical,
+            .targets = self->copies.targets,
+            .target_count = self->copies.count,
         },
         why);
     return self->audit != NULL ? PW_E_OK : PW_E_CREATE;
@@ -337,6 +351,7 @@ close_daemon(struct pw_daemon *self)
     free(self->lanes);
     pw_control_close(&self->control);
     pw_audit_close(&self->audit);
+    pw_copies_close(&self->copies);
     pw_store_free(&self->store);
     pw_keys_close(&self->keys);
     pw_file_close(&self->signals);
@@ -424,6 +439,16 @@ describe(const struct pw_daemon *self)
     }
     pw_log(PW_LOG_INFO, "audit log %s, quarantine %s/quarantine",
            self->settings->audit_file, self->settings->state);
+    if (self->copies.publish != NULL) {
+        const char *endpoint = pw_publish_endpoint(self->copies.publish);
+        pw_log(PW_LOG_INFO, "audit lines are published on %s", endpoint);
+        if (!stays_on_this_machine(endpoint)) {
+            pw_log(PW_LOG_WARN,
+                   "audit.publish: other machines can read the audit log on %s; use "
+                   "127.0.0.1",
+                   endpoint);
+        }
+    }
     pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
 }
 

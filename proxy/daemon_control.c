@@ -13,7 +13,7 @@
 
 #include "common/base/clock.h"
 
-enum { TAKING_MS = 100 };
+enum { TAKING_MS = 100, REOPEN_MS = 500 };
 
 static const uint64_t ns_per_ms = 1000000;
 
@@ -74,6 +74,16 @@ write_log_state(struct pw_daemon *self, struct pw_json *json)
     pw_json_uint(json, "summarised", counts.summarised);
     pw_json_uint(json, "lost", counts.lost);
     pw_json_uint(json, "errors", counts.errors);
+    if (counts.trouble != 0) {
+        pw_json_str(json, "error", strerror(counts.trouble));
+    } else if (counts.scarce) {
+        pw_json_str(json, "error", "less room on the disk than audit.space_critical");
+    }
+    pw_json_object(json, "missed");
+    for (size_t i = 0; i < self->copies.count; i++) {
+        pw_json_uint(json, self->copies.targets[i].name, counts.missed[i]);
+    }
+    pw_json_end_object(json);
     pw_json_end_object(json);
 }
 
@@ -167,8 +177,33 @@ answer_reload(void *arg, const struct pw_control_peer *peer, const char *argumen
                          pw_keys_refusal(self->keys));
 }
 
+/* Ends when the writer has looked at the path, so that the old file may be compressed. */
+static enum pw_err
+answer_reopen(void *arg, const struct pw_control_peer *peer, const char *argument,
+              struct pw_json *json, struct pw_why *why)
+{
+    struct pw_daemon *self = arg;
+    (void)peer, (void)argument;
+    uint64_t before = pw_audit_counts(self->audit).reopens;
+    uint64_t until = pw_clock_steady() + REOPEN_MS * ns_per_ms;
+    pw_audit_reopen(self->audit);
+    bool done = false;
+    while (!done && pw_clock_steady() < until) {
+        usleep(500);
+        done = pw_audit_counts(self->audit).reopens > before;
+    }
+    pw_json_str(json, "file", self->settings->audit_file);
+    return done
+               ? PW_E_OK
+               : pw_fail(why, PW_E_BUSY,
+                         "the disk of %s is slow, and its old file still in use; ask again "
+                         "before that is moved or compressed",
+                         self->settings->audit_file);
+}
+
 static const struct pw_control_command control_commands[] = {
     {"status", true, answer_status},
+    {"reopen", false, answer_reopen},
     {"reload", false, answer_reload},
     {"version", false, answer_version},
 };

@@ -13,6 +13,7 @@
 #include "common/base/json.h"
 #include "common/quarantine/store.h"
 #include "proxy/control.h"
+#include "proxy/copies.h"
 #include "proxy/daemon.h"
 #include "proxy/keys.h"
 #include "proxy/pipeline.h"
@@ -59,6 +60,7 @@ struct pw_daemon {
     atomic_int order;
     struct pw_control *control; /* NULL: none is wanted */
     struct pw_keys *keys;
+    struct pw_copies copies;
     struct pw_audit *audit;
     struct pw_store *store;
     struct pw_lane *lanes;

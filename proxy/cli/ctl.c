@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ctl status, ctl reload: one question to a running wall, and its answer in words.
+ * ctl status, ctl reload, ctl reopen: one question to a running wall, and its answer in
+ * words.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -172,6 +173,23 @@ print_uptime(long long seconds)
            seconds / 60 % 60, seconds % 60);
 }
 
+/* Names of settings, and how many lines each could not take. */
+static void
+print_missed(json_t *missed)
+{
+    const char *name;
+    json_t *count;
+    json_object_foreach(missed, name, count)
+    {
+        if (json_integer_value(count) > 0) {
+            fputs("audit.", stdout);
+            pw_print_text(stdout, pw_span_str(name));
+            printf(": %lld lines could not be delivered\n",
+                   (long long)json_integer_value(count));
+        }
+    }
+}
+
 static void
 print_status(const json_t *answer)
 {
@@ -203,6 +221,12 @@ print_status(const json_t *answer)
            json_is_true(json_object_get(audit, "ready")) ? ""
                                                          : "; it takes no more at the "
                                                            "moment, nothing is received");
+    if (json_object_get(audit, "error") != NULL) {
+        fputs("audit log: ", stdout);
+        print_member(audit, "error");
+        putchar('\n');
+    }
+    print_missed(json_object_get(audit, "missed"));
 }
 
 static void
@@ -272,6 +296,22 @@ pw_cmd_ctl_status(int argc, char **argv)
     struct question question = {0};
     int wrong = read_question(argc, argv, true, &question);
     return wrong == EX_OK ? ask(&question, "status", print_status) : wrong;
+}
+
+static void
+print_reopen(const json_t *answer)
+{
+    fputs("the audit log was opened again: ", stdout);
+    print_member(answer, "file");
+    putchar('\n');
+}
+
+int
+pw_cmd_ctl_reopen(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, false, &question);
+    return wrong == EX_OK ? ask(&question, "reopen", print_reopen) : wrong;
 }
 
 int
