@@ -147,7 +147,8 @@ hash_key(struct pw_scan *m, const struct pw_op *op, struct pw_value value, uint3
     if (!work(m, op, object->size)) {
         return false;
     }
-    if (value.kind != PW_V_TUPLE && value.kind != PW_V_FROZENSET) {
+    bool made_of_items = value.kind == PW_V_TUPLE || value.kind == PW_V_FROZENSET;
+    if (!made_of_items && pw_machine_hashed(m, value) == NULL) {
         return true;
     }
     uint64_t hash = pw_hash_value(m, value) ^ (uint64_t)owner << 32;

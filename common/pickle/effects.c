@@ -6,6 +6,7 @@
  */
 #include "common/base/utf8.h"
 #include "common/pickle/cost.h"
+#include "common/pickle/hash.h"
 #include "common/pickle/machine.h"
 #include "common/pickle/number.h"
 #include "common/pickle/text.h"
@@ -884,6 +885,22 @@ call_reason(struct pw_value callee)
     }
 }
 
+/* A number that hashes by its value is remembered with its hash: it may become a key. */
+static bool
+keep_hash(struct pw_scan *m, const struct pw_import *import, struct pw_value args,
+          uint32_t object)
+{
+    struct hashed hashed = {.object = object};
+    if (!pw_hash_call(m, import, args, &hashed.hash)) {
+        return true;
+    }
+    if (!PW_ARRAY_ROOM(m, &m->hashes)) {
+        return false;
+    }
+    m->hashes.at[m->hashes.len++] = hashed;
+    return true;
+}
+
 /* callee(*args), or callee.__new__(callee, *args): push the instance, which holds `sum`. */
 static bool
 call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
@@ -913,6 +930,10 @@ call(struct pw_scan *m, const struct pw_op *op, struct pw_value callee,
         object->flags = OBJECT_ORIGIN;
     }
     object->flags |= takes_mapping(m, callee, args) ? OBJECT_SPECIAL : 0;
+    if (callee.kind == PW_V_GLOBAL &&
+        !keep_hash(m, &m->imports.at[callee.ref], args, made.ref)) {
+        return false;
+    }
     return push(m, op, made);
 }
 

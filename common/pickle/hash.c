@@ -9,10 +9,9 @@ static const uint64_t modulus = ((uint64_t)1 << 61) - 1;
 
 enum {
     MODULUS_BITS = 61,
-    HASH_INF = 314159, /* sys.hash_info.inf */
-    TEXT_ENDS = 64,    /* of longer texts only both ends are looked at */
-    SET_SMALL = 128,   /* frozensets up to this size are hashed by their items */
-    FLOAT_TEXT = 400,  /* no float that counts is spelled longer */
+    TEXT_ENDS = 64,   /* of longer texts only both ends are looked at */
+    SET_SMALL = 128,  /* frozensets up to this size are hashed by their items */
+    FLOAT_TEXT = 400, /* no float that counts is spelled longer */
 };
 
 static uint64_t
@@ -31,16 +30,39 @@ fold(unsigned __int128 number)
     return sum == modulus ? 0 : sum;
 }
 
-/* -1 tells C code of an error, so nothing hashes to it. */
-static uint64_t
-signed_hash(uint64_t magnitude, bool negative)
+uint64_t
+pw_hash_times(uint64_t a, uint64_t b)
 {
-    uint64_t hash = negative ? -magnitude : magnitude;
-    return hash == UINT64_MAX ? (uint64_t)-2 : hash;
+    return fold((unsigned __int128)a * b);
 }
 
 uint64_t
-pw_hash_long(struct pw_span bytes)
+pw_hash_power(uint64_t base, uint64_t exponent)
+{
+    uint64_t power = 1;
+    for (; exponent > 0; exponent >>= 1) {
+        power = (exponent & 1) != 0 ? pw_hash_times(power, base) : power;
+        base = pw_hash_times(base, base);
+    }
+    return power;
+}
+
+uint64_t
+pw_hash_inverse(uint64_t a)
+{
+    return pw_hash_power(a, modulus - 2); /* Fermat's little theorem */
+}
+
+/* -1 tells C code of an error, so nothing hashes to it. */
+uint64_t
+pw_hash_signed(struct pw_residue number)
+{
+    uint64_t hash = number.negative ? -number.rest : number.rest;
+    return hash == UINT64_MAX ? (uint64_t)-2 : hash;
+}
+
+static struct pw_residue
+residue_of_long(struct pw_span bytes)
 {
     uint64_t rest = 0;
     size_t odd = bytes.len % sizeof rest;
@@ -59,18 +81,30 @@ pw_hash_long(struct pw_span bytes)
         uint64_t power = (uint64_t)1 << 8 * bytes.len % MODULUS_BITS;
         rest = fold((unsigned __int128)power + modulus - rest);
     }
-    return signed_hash(rest, negative);
+    return (struct pw_residue){rest, negative};
 }
 
 uint64_t
-pw_hash_digits(struct pw_span text)
+pw_hash_long(struct pw_span bytes)
+{
+    return pw_hash_signed(residue_of_long(bytes));
+}
+
+static struct pw_residue
+residue_of_digits(struct pw_span text)
 {
     uint64_t rest = 0;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t digit = (uint8_t)(text.ptr[i] - '0');
         rest = digit > 9 ? rest : fold((unsigned __int128)rest * 10 + digit);
     }
-    return signed_hash(rest, text.len > 0 && text.ptr[0] == '-');
+    return (struct pw_residue){rest, text.len > 0 && text.ptr[0] == '-'};
+}
+
+uint64_t
+pw_hash_digits(struct pw_span text)
+{
+    return pw_hash_signed(residue_of_digits(text));
 }
 
 uint64_t
@@ -80,7 +114,7 @@ pw_hash_double(double number)
         return 0;
     }
     if (isinf(number)) {
-        return number > 0 ? HASH_INF : (uint64_t)-HASH_INF;
+        return number > 0 ? PW_HASH_INF : (uint64_t)-PW_HASH_INF;
     }
     int exponent;
     double part = frexp(fabs(number), &exponent);
@@ -93,7 +127,8 @@ pw_hash_double(double number)
         hash = fold(((unsigned __int128)hash << 28) + whole);
     }
     int turn = (exponent % MODULUS_BITS + MODULUS_BITS) % MODULUS_BITS;
-    return signed_hash(fold((unsigned __int128)hash << turn), number < 0);
+    return pw_hash_signed(
+        (struct pw_residue){fold((unsigned __int128)hash << turn), number < 0});
 }
 
 static uint64_t
@@ -141,50 +176,104 @@ hash_float_bits(uint64_t big_endian)
     return pw_hash_double(number);
 }
 
+static struct pw_residue
+residue_of_int32(int32_t number)
+{
+    return (struct pw_residue){(uint64_t)llabs(number), number < 0};
+}
+
+static bool
+residue_of(struct pw_span frame, const struct pw_op *op, struct pw_residue *out)
+{
+    switch (op->code) {
+    case PW_OP_NEWTRUE:
+    case PW_OP_NEWFALSE:
+        *out = residue_of_int32(op->code == PW_OP_NEWTRUE);
+        return true;
+    case PW_OP_BININT:
+        *out = residue_of_int32((int32_t)op->arg);
+        return true;
+    case PW_OP_BININT1:
+    case PW_OP_BININT2:
+        *out = (struct pw_residue){op->arg, false};
+        return true;
+    case PW_OP_LONG1:
+    case PW_OP_LONG4:
+        *out = residue_of_long(pw_op_data(frame, op));
+        return true;
+    case PW_OP_INT:
+    case PW_OP_LONG:
+        *out = residue_of_digits(op->line);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
+pw_hash_residue(const struct pw_scan *m, struct pw_value value, struct pw_residue *out)
+{
+    struct pw_op op = {0};
+    bool whole =
+        value.kind == PW_V_BOOL || value.kind == PW_V_INT || value.kind == PW_V_LONG;
+    return whole && pw_decode(m->frame, value.ref, &op) == PW_DECODE_OP &&
+           residue_of(m->frame, &op, out);
+}
+
 static uint64_t
 hash_number(const struct pw_scan *m, struct pw_value value)
 {
     struct pw_op op = {0};
+    struct pw_residue number;
     if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP) {
         return 0;
     }
-    switch (op.code) {
-    case PW_OP_NEWTRUE:
-        return 1;
-    case PW_OP_BININT:
-        return signed_hash((uint64_t)llabs((int32_t)op.arg), (int32_t)op.arg < 0);
-    case PW_OP_BININT1:
-    case PW_OP_BININT2:
-        return op.arg;
-    case PW_OP_LONG1:
-    case PW_OP_LONG4:
-        return pw_hash_long(pw_op_data(m->frame, &op));
-    case PW_OP_INT:
-    case PW_OP_LONG:
-        return pw_hash_digits(op.line);
-    case PW_OP_FLOAT:
+    if (op.code == PW_OP_FLOAT) {
         return hash_float_text(op.line);
-    case PW_OP_BINFLOAT:
-        return hash_float_bits(op.arg);
-    default: /* NEWFALSE */
-        return 0;
     }
+    if (op.code == PW_OP_BINFLOAT) {
+        return hash_float_bits(op.arg);
+    }
+    return residue_of(m->frame, &op, &number) ? pw_hash_signed(number) : 0;
 }
 
-/* xxHash, as Objects/tupleobject.c has it. */
+/* xxHash, as Objects/tupleobject.c has it: begin, one step an item, end. */
+static const uint64_t prime1 = 11400714785074694791u;
+static const uint64_t prime2 = 14029467366897019727u;
+static const uint64_t prime5 = 2870177450012600261u;
+
+static inline uint64_t
+add_item(uint64_t sum, uint64_t hash)
+{
+    sum += hash * prime2;
+    return (sum << 31 | sum >> 33) * prime1;
+}
+
+static inline uint64_t
+end_tuple(uint64_t sum, size_t count)
+{
+    sum += count ^ (prime5 ^ 3527539u);
+    return sum == UINT64_MAX ? 1546275796u : sum;
+}
+
+uint64_t
+pw_hash_hashes(const uint64_t *hashes, size_t count)
+{
+    uint64_t sum = prime5;
+    for (size_t i = 0; i < count; i++) {
+        sum = add_item(sum, hashes[i]);
+    }
+    return end_tuple(sum, count);
+}
+
 static uint64_t
 hash_tuple(const struct pw_scan *m, const struct object *tuple)
 {
-    static const uint64_t prime1 = 11400714785074694791u;
-    static const uint64_t prime2 = 14029467366897019727u;
-    static const uint64_t prime5 = 2870177450012600261u;
     uint64_t sum = prime5;
     for (uint32_t i = 0; i < tuple->count; i++) {
-        sum += pw_hash_value(m, m->items.at[tuple->link + i]) * prime2;
-        sum = (sum << 31 | sum >> 33) * prime1;
+        sum = add_item(sum, pw_hash_value(m, m->items.at[tuple->link + i]));
     }
-    sum += tuple->count ^ (prime5 ^ 3527539u);
-    return sum == UINT64_MAX ? 1546275796u : sum;
+    return end_tuple(sum, tuple->count);
 }
 
 /*
@@ -236,7 +325,9 @@ pw_hash_value(const struct pw_scan *m, struct pw_value value)
         return hash_tuple(m, &m->objects.at[value.ref]);
     case PW_V_FROZENSET:
         return hash_frozenset(m, &m->objects.at[value.ref]);
-    default: /* instances hash by identity, or by code that we do not know */
-        return mix(value.kind, value.ref);
+    default: { /* others hash by identity, or by code that we do not know */
+        const struct hashed *known = pw_machine_hashed(m, value);
+        return known != NULL ? known->hash : mix(value.kind, value.ref);
+    }
     }
 }

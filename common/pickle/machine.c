@@ -84,6 +84,7 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     empty_array(&m->memo, sizeof *m->memo.at);
     empty_array(&m->objects, sizeof *m->objects.at);
     empty_array(&m->items, sizeof *m->items.at);
+    empty_array(&m->hashes, sizeof *m->hashes.at);
     empty_array(&m->walk, sizeof *m->walk.at);
     empty_array(&m->texts, sizeof *m->texts.at);
     empty_array(&m->imports, sizeof *m->imports.at);
@@ -117,6 +118,7 @@ pw_machine_clear(struct pw_scan *m)
     free_array(&m->memo);
     free_array(&m->objects);
     free_array(&m->items);
+    free_array(&m->hashes);
     free_array(&m->walk);
     free_array(&m->texts);
     free_array(&m->imports);
@@ -188,4 +190,21 @@ pw_machine_value_text(const struct pw_scan *m, struct pw_value value, struct pw_
     }
     *text = op.code == PW_OP_UNICODE ? op.line : pw_op_data(m->frame, &op);
     return true;
+}
+
+const struct hashed *
+pw_machine_hashed(const struct pw_scan *m, struct pw_value value)
+{
+    uint32_t from = 0;
+    uint32_t until = value.kind == PW_V_INSTANCE ? m->hashes.len : 0;
+    while (from < until) {
+        uint32_t middle = from + (until - from) / 2;
+        const struct hashed *hashed = &m->hashes.at[middle];
+        if (hashed->object == value.ref) {
+            return hashed;
+        }
+        from = hashed->object < value.ref ? middle + 1 : from;
+        until = hashed->object < value.ref ? until : middle;
+    }
+    return NULL;
 }

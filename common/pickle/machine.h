@@ -70,6 +70,12 @@ struct far_entry {
 
 enum { FAR_ENTRIES = 16 };
 
+/* The hash of an instance that hashes by the arguments of its call. */
+struct hashed {
+    uint64_t hash;
+    uint32_t object;
+};
+
 /* Where a walk over nested objects is (unfold.c). */
 struct pw_children {
     uint32_t at;
@@ -108,6 +114,7 @@ struct pw_scan {
 
     PW_ARRAY(struct object) objects; /* [0] is the empty tuple */
     PW_ARRAY(struct pw_value) items; /* of tuples and frozensets; runs of unfold.c */
+    PW_ARRAY(struct hashed) hashes;  /* ascending by object */
     PW_ARRAY(struct walk_step) walk;
     bool late; /* something was filled after it went into something else */
     PW_ARRAY(struct pw_span) texts;
@@ -174,6 +181,9 @@ pw_machine_stop(struct pw_scan *m, enum pw_reason reason, const struct pw_op *op
 /* The text of a constant string value; see pw_report_text. */
 bool pw_machine_value_text(const struct pw_scan *m, struct pw_value value,
                            struct pw_span *text);
+
+/* What is known of an instance's hash; NULL for all that hash by identity, or otherwise. */
+const struct hashed *pw_machine_hashed(const struct pw_scan *m, struct pw_value value);
 
 /* One opcode; false when the scan ends here, with its finding or with err latched. */
 bool pw_machine_step(struct pw_scan *m, const struct pw_op *op);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scanner counts keys that collide: its hashes must be those of CPython."""
 
+import datetime
+import decimal
+import fractions
 import math
 import random
 import struct
@@ -55,6 +58,41 @@ def numbers(rnd):
         yield value, stream
 
 
+def called(module, name, *arguments):
+    return o.GLOBAL(module, name) + o.MARK + b"".join(arguments) + o.TUPLE + o.REDUCE
+
+
+def decimals(rnd):
+    texts = ["0", "-0", "1", "-1", "1.0", "10e-1", "1e1", "0.1", ".5", "5.", "+7", "-1.50E+3", "1e-400", "9e9999"]
+    for _ in range(800):
+        digits = str(rnd.getrandbits(rnd.randrange(1, 300)))
+        cut = rnd.randrange(len(digits) + 1)
+        texts.append(rnd.choice(("", "-")) + digits[:cut] + "." + digits[cut:])
+        texts.append(rnd.choice(("", "-")) + digits + f"e{rnd.randrange(-1000, 1000)}")
+    for text in texts:
+        yield decimal.Decimal(text), called("decimal", "Decimal", o.text(text))
+
+
+def made_numbers(rnd):
+    """What hashes by its value and is made by a call."""
+    yield from decimals(rnd)
+    some_floats, some_integers = list(floats(rnd)), integers(rnd)
+    for _ in range(800):
+        one, two = rnd.choice(some_floats), rnd.choice(some_floats)
+        yield complex(one, two), called("builtins", "complex", o.BINFLOAT(one), o.BINFLOAT(two))
+        over, under = rnd.choice(some_integers), rnd.choice(some_integers)
+        if under % PRIME != 0:
+            value = fractions.Fraction(over, under)
+            yield value, called("fractions", "Fraction", o.LONG4(over), o.LONG4(under))
+        days, seconds, micros = rnd.randrange(-10**6, 10**6), rnd.randrange(-2**31, 2**31), rnd.randrange(-2**31, 2**31)
+        value = datetime.timedelta(days, seconds, micros)
+        yield value, called("datetime", "timedelta", *map(o.BININT, (days, seconds, micros)))
+    for small in range(-3, 4):
+        yield complex(small, -1), called("builtins", "complex", o.BININT(small), o.BININT(-1))
+        yield datetime.timedelta(small), called("datetime", "timedelta", *map(o.BININT, (small, 0, 0)))
+        yield fractions.Fraction(small, 7), called("fractions", "Fraction", o.BININT(small), o.BININT1(7))
+
+
 def tuples(rnd, atoms):
     """Tuples of numbers, and of such tuples."""
     known = list(atoms)
@@ -68,7 +106,7 @@ def tuples(rnd, atoms):
 
 def test_numbers_and_tuples_hash_as_in_cpython():
     rnd = random.Random(SEED)
-    atoms = list(numbers(rnd))
+    atoms = list(numbers(rnd)) + list(made_numbers(rnd))
     cases = atoms + list(tuples(rnd, atoms))
     for (value, stream), report in zip(cases, oracle.judge([stream + o.STOP for _, stream in cases])):
         assert report["kind"] == "pickle", stream

@@ -86,6 +86,82 @@ integers_of_one_hash(struct stream *out)
     ADD(out, "u.");
 }
 
+/* Pairs that complex() makes numbers of: a + bi hashes to a + 1000003 * b. */
+static void
+complex_numbers_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cbuiltins\ncomplex\n\x94}(");
+    for (int i = 0; i < 100; i++) {
+        ADD(out, "h\0J");
+        add_number(out, (uint64_t)(int64_t)(-1000003 * i), 4);
+        ADD(out, "K");
+        add_number(out, (uint64_t)i, 1);
+        ADD(out, "\x86RN");
+    }
+    ADD(out, "u.");
+}
+
+/* Digits of `number`, behind their count. */
+static void
+add_digits(struct stream *out, unsigned __int128 number)
+{
+    char digits[40];
+    size_t from = sizeof digits;
+    do {
+        digits[--from] = (char)('0' + (int)(number % 10));
+        number /= 10;
+    } while (number > 0);
+    ADD(out, "\x8c");
+    add_number(out, sizeof digits - from, 1);
+    add(out, digits + from, sizeof digits - from);
+}
+
+static void
+decimals_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cdecimal\nDecimal\n\x94}(");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "h\0");
+        add_digits(out, (unsigned __int128)i * modulus + 5);
+        ADD(out, "\x85RN");
+    }
+    ADD(out, "u.");
+}
+
+/* In tuples, and spelled as nobody spells them: no hash is worked out. */
+static void
+decimals_that_are_no_numbers(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cdecimal\nDecimal\n\x94}(");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "h\0\x8c\x04");
+        for (unsigned bit = 0; bit < 4; bit++) {
+            add(out, (const char[]){"0_"[i >> bit & 1]}, 1);
+        }
+        ADD(out, "\x85R\x85N");
+    }
+    ADD(out, "u.");
+}
+
+/* 1/2, 2/4, … are equal; here the upper ones differ by the modulus as well. */
+static void
+fractions_of_one_hash(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cfractions\nFraction\n\x94(");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "h\0\x8a\x0a");
+        unsigned __int128 over = (unsigned __int128)i * modulus + 5;
+        add_number(out, (uint64_t)over, 8);
+        add_number(out, (uint64_t)(over >> 64), 2);
+        ADD(out, "K\7\x86R");
+    }
+    ADD(out, "\x91.");
+}
+
 static void
 integers_of_one_hash_as_text(struct stream *out)
 {
@@ -497,6 +573,46 @@ identifiers(struct stream *out)
     ADD(out, "u.");
 }
 
+/* Prices, each many times and as a key of many dicts, and NaN here and there. */
+static void
+decimals(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cdecimal\nDecimal\n\x94](");
+    for (unsigned i = 0; i < 20000; i++) {
+        ADD(out, "h\0");
+        if (i % 1000 == 0) {
+            ADD(out, "\x8c\3NaN");
+        } else {
+            add_digits(out, i % 5000);
+        }
+        ADD(out, "\x85R");
+        if (i % 2 == 0) {
+            ADD(out, "r");
+            add_number(out, i + 1, 4);
+            ADD(out, "}j");
+            add_number(out, i + 1, 4);
+            ADD(out, "Ns");
+        }
+    }
+    ADD(out, "e.");
+}
+
+static void
+durations_as_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cdatetime\ntimedelta\n\x94}(");
+    for (unsigned i = 0; i < 20000; i++) {
+        ADD(out, "h\0K");
+        add_number(out, i % 100, 1);
+        ADD(out, "M");
+        add_number(out, i / 100 * 60, 2);
+        ADD(out, "K\0\x87RN");
+    }
+    ADD(out, "u.");
+}
+
 static void
 coordinates(struct stream *out)
 {
@@ -762,6 +878,10 @@ static const struct cost_case cases[] = {
     ROW(repeated_divisions, LIMIT_WORK),
     ROW(long_integers_in_keys, LIMIT_WORK),
     ROW(pairs_of_one_hash, LIMIT_COLLISIONS),
+    ROW(complex_numbers_of_one_hash, LIMIT_COLLISIONS),
+    ROW(decimals_of_one_hash, LIMIT_COLLISIONS),
+    ROW(decimals_that_are_no_numbers, LIMIT_COLLISIONS),
+    ROW(fractions_of_one_hash, LIMIT_COLLISIONS),
     ROW(empty_arguments, LIMIT_WORK),
     ROW(long_names, IMPORT_NAME),
     ROW(long_lines, NONE),
@@ -778,6 +898,8 @@ static const struct cost_case cases[] = {
     ROW(list_of_a_class_in_itself, NONE),
     ROW(some_texts_of_texts, NONE),
     ROW(coordinates, NONE),
+    ROW(decimals, NONE),
+    ROW(durations_as_keys, NONE),
     ROW(equal_keys, NONE),
     ROW(graph_of_objects, NONE),
     ROW(family, NONE),
