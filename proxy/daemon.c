@@ -190,11 +190,14 @@ make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
     if (number >= 0) {
         lane->relay = pw_relay_new(&(struct pw_relay_options){
             .name = lane->channel->name,
+            .in = lane->inputs,
+            .out = lane->outputs,
             .pipe = lane->pipe,
             .keys = lane->keys,
             .audit = self->audit,
             .audit_channel = number,
             .store = self->store,
+            .keep_ns = (uint64_t)self->settings->quarantine_max_age_ms * ns_per_ms,
             .drain_timeout_ms = self->settings->drain_timeout_ms,
             .order = &self->order,
         });
@@ -553,6 +556,7 @@ audit_stop(struct pw_daemon *self)
         pw_json_uint(&json, "forwarded", counts.forwarded);
         pw_json_uint(&json, "quarantined", counts.quarantined);
         pw_json_uint(&json, "dropped", counts.dropped);
+        pw_json_uint(&json, "unstored", counts.unstored);
         pw_json_uint(&json, "undelivered", counts.undelivered);
         pw_json_uint(&json, "lost", counts.lost);
         pw_json_bool(&json, "delivered", counts.delivered);

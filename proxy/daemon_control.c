@@ -56,6 +56,7 @@ write_lane(const struct pw_daemon *self, const struct pw_lane *lane, struct pw_j
     pw_json_uint(json, "forwarded", counts.forwarded);
     pw_json_uint(json, "quarantined", counts.quarantined);
     pw_json_uint(json, "dropped", counts.dropped);
+    pw_json_uint(json, "unstored", counts.unstored);
     pw_json_uint(json, "generation", atomic_load(&lane->keys->generation));
     if (signer != NULL) {
         pw_json_str(json, "signs_with", pw_key_name(signer));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/audit/line.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/hex.h"
@@ -47,6 +48,7 @@ struct shown {
     atomic_uint_least64_t forwarded;
     atomic_uint_least64_t quarantined;
     atomic_uint_least64_t dropped;
+    atomic_uint_least64_t unstored;
 };
 
 struct pw_relay {
@@ -63,6 +65,7 @@ struct pw_relay {
     bool refused;           /* the transport said ready, and then took or gave nothing */
     bool woken;             /* by an order, which the next wait must not sleep over */
     int store_pause_ms;
+    const char *full; /* the setting that the newest refusal ran into; NULL: none */
     struct pw_relay_counts counts;
     struct shown shown;
     size_t judged;      /* so many of the oldest messages are, */
@@ -146,6 +149,7 @@ show_counts(struct pw_relay *relay)
     atomic_store_explicit(&shown->forwarded, counts->forwarded, memory_order_relaxed);
     atomic_store_explicit(&shown->quarantined, counts->quarantined, memory_order_relaxed);
     atomic_store_explicit(&shown->dropped, counts->dropped, memory_order_relaxed);
+    atomic_store_explicit(&shown->unstored, counts->unstored, memory_order_relaxed);
 }
 
 static void
@@ -178,11 +182,13 @@ decision_of(struct pw_relay *relay)
     return &relay->decisions[relay->first];
 }
 
-static void
-record_decision(struct pw_relay *relay, size_t frames, char *detail)
+static struct pw_audit_record
+frame_record(struct pw_relay *relay, size_t frames)
 {
     const struct pw_decision *decision = decision_of(relay);
-    struct pw_audit_record record = {
+    return (struct pw_audit_record){
+        .wall_ns = relay->now,
+        .channel = relay->options.audit_channel,
         .event = PW_EVENT_FRAME,
         .verdict = (uint8_t)decision->verdict,
         .enforced = decision->enforced,
@@ -196,12 +202,33 @@ record_decision(struct pw_relay *relay, size_t frames, char *detail)
         .memo = decision->memo,
         .bytes = decision->bytes,
         .sig = decision->sig,
-        .detail = detail,
     };
+}
+
+static void
+record_decision(struct pw_relay *relay, size_t frames, char *detail)
+{
+    struct pw_audit_record record = frame_record(relay, frames);
+    record.detail = detail;
     record.hashed =
         pw_hex_decode(pw_span_str(relay->name), record.sha256, sizeof record.sha256);
     relay->name[0] = '\0';
     add_record(relay, record);
+}
+
+/* An event of this channel; `json` is over a buffer of its detail, which goes with it. */
+static void
+record_event(struct pw_relay *relay, enum pw_audit_event event, enum pw_level level,
+             struct pw_json *json)
+{
+    struct pw_buf *text = json->out;
+    if (json->err != PW_E_OK ||
+        pw_buf_append(text, (struct pw_span){(const uint8_t *)"", 1}) != PW_E_OK) {
+        pw_buf_free(text);
+    }
+    add_record(relay, (struct pw_audit_record){.event = (uint8_t)event,
+                                               .level = (uint8_t)level,
+                                               .detail = (char *)text->bytes});
 }
 
 static void
@@ -210,12 +237,7 @@ record_error(struct pw_relay *relay, const char *words)
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_str(&json, "error", words);
-    if (json.err != PW_E_OK ||
-        pw_buf_append(&text, (struct pw_span){(const uint8_t *)"", 1}) != PW_E_OK) {
-        pw_buf_free(&text);
-    }
-    add_record(relay, (struct pw_audit_record){.event = PW_EVENT_ERROR,
-                                               .detail = (char *)text.bytes});
+    record_event(relay, PW_EVENT_ERROR, PW_LEVEL_INFO, &json);
 }
 
 /* --- one message ------------------------------------------------------------------- */
@@ -333,7 +355,9 @@ static void
 name_oldest(struct pw_relay *relay)
 {
     const struct pw_message *message = queue_oldest(&relay->queue);
-    if (relay->name[0] == '\0') { /* not when it only waited for the output */
+    bool sealed =
+        pw_store_sealed(relay->options.store); /* then a hash would tell guesses */
+    if (!sealed && relay->name[0] == '\0') {   /* not when it only waited for the output */
         pw_store_name(message->frames, message->count, relay->name);
     }
 }
@@ -402,19 +426,23 @@ drop(struct pw_relay *relay)
     return SETTLED;
 }
 
-/* Members of the quarantine entry: when and where, then what the audit line says. */
+/* Members of the quarantine entry: what the audit line says, and when it may go. */
 static enum pw_err
 write_meta(struct pw_relay *relay, const struct pw_buf *detail, struct pw_buf *meta)
 {
-    char when[PW_CLOCK_TEXT];
-    pw_clock_format(relay->now, when);
-    enum pw_reason reason = decision_of(relay)->reason;
+    const struct pw_relay_options *options = &relay->options;
+    const struct pw_audit_names names = {options->name, options->in, options->out};
+    struct pw_audit_record record = frame_record(relay, queue_oldest(&relay->queue)->count);
+    enum pw_err err = pw_audit_members(&record, &names, meta);
     struct pw_json json = pw_json_over(meta);
-    pw_json_str(&json, "ts", when);
-    pw_json_str(&json, "chan", relay->options.name);
-    pw_json_str(&json, "reason", pw_reason_code(reason));
-    pw_json_str(&json, "reason_text", pw_reason_text(reason));
+    json.comma = true;
+    json.err = err;
     pw_json_raw(&json, pw_buf_span(detail));
+    if (options->keep_ns > 0) {
+        char when[PW_CLOCK_TEXT];
+        pw_clock_format(relay->now + options->keep_ns, when);
+        pw_json_str(&json, "expires", when);
+    }
     return json.err;
 }
 
@@ -425,10 +453,56 @@ write_stored(struct pw_buf *detail, const struct pw_stored *stored)
     json.comma = detail->len > 0;
     pw_json_object(&json, "q");
     pw_json_str(&json, "id", stored->object);
-    pw_json_str(&json, "entry", stored->entry);
+    if (stored->entry[0] != '\0') {
+        pw_json_str(&json, "entry", stored->entry);
+    }
     pw_json_uint(&json, "bytes", stored->bytes);
-    pw_json_bool(&json, "stored", true);
+    pw_json_bool(&json, "stored", stored->stored);
+    if (stored->full != NULL) {
+        pw_json_str(&json, "full", stored->full);
+    }
     pw_json_end_object(&json);
+}
+
+/* "event":"quarantine": the store itself is not as it was. */
+static void
+record_store(struct pw_relay *relay, enum pw_level level, const char *what, const char *key,
+             const char *value)
+{
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "what", what);
+    pw_json_str(&json, key, value);
+    pw_json_end_object(&json);
+    record_event(relay, PW_EVENT_QUARANTINE, level, &json);
+}
+
+/* Say when messages begin to be lost for want of room, and when that is over. */
+static void
+tell_room(struct pw_relay *relay, const struct pw_stored *stored)
+{
+    const char *name = relay->options.name;
+    relay->counts.unstored += !stored->stored;
+    if (stored->full != NULL && relay->full == NULL) {
+        pw_log(PW_LOG_WARN,
+               "channel %s: the quarantine is full (%s): of what is refused from now on "
+               "only the metadata is kept; purge what is not wanted, or raise it",
+               name, stored->full);
+        record_store(relay, PW_LEVEL_MEDIUM, "full", "setting", stored->full);
+    } else if (stored->full == NULL && relay->full != NULL) {
+        pw_log(PW_LOG_INFO, "channel %s: the quarantine has room again", name);
+        record_store(relay, PW_LEVEL_INFO, "room", "setting", relay->full);
+    }
+    relay->full = stored->full;
+    if (stored->corrupt) {
+        pw_log(
+            PW_LOG_ERROR,
+            "channel %s: quarantine: the object %s was damaged; it is in corrupt/ now, and "
+            "stored anew",
+            name, stored->object);
+        record_store(relay, PW_LEVEL_HIGH, "corrupt", "object", stored->object);
+    }
 }
 
 /* Say it once: the log of a full disk is not the place for a line a second. */
@@ -449,9 +523,15 @@ store_oldest(struct pw_relay *relay, const struct pw_buf *meta, struct pw_stored
              struct pw_why *why)
 {
     const struct pw_message *message = queue_oldest(&relay->queue);
-    return (relay->keeping ? pw_store_put_later
-                           : pw_store_put)(relay->options.store, message->frames,
-                                           message->count, pw_buf_span(meta), stored, why);
+    const struct pw_put put = {
+        .frames = message->frames,
+        .count = message->count,
+        .chan = relay->options.name,
+        .meta = pw_buf_span(meta),
+        .later = relay->keeping,
+        .must = relay->keeping, /* the producers can hold it no longer */
+    };
+    return pw_store_put(relay->options.store, &put, stored, why);
 }
 
 static enum outcome
@@ -470,8 +550,11 @@ hold(struct pw_relay *relay)
         relay->store_pause_ms = 0;
         pw_log(PW_LOG_INFO, "channel %s: the quarantine works again", relay->options.name);
     }
+    tell_room(relay, &stored);
     write_stored(&detail, &stored);
-    memcpy(relay->name, stored.object, sizeof relay->name);
+    if (!pw_store_sealed(relay->options.store)) {
+        memcpy(relay->name, stored.object, sizeof relay->name);
+    }
     relay->counts.quarantined++;
     release_oldest(relay, detail_text(&detail));
     return SETTLED;
@@ -771,8 +854,9 @@ keep_some(struct pw_relay *relay)
 {
     relay->keeping = true;
     relay->now = pw_clock_wall();
-    /* Room for two, and add_record does not hand over what is not durable yet. */
-    while (relay->queue.count > 0 && relay->record_count < BURST - 2) {
+    /* Room for the events of one more, and add_record does not hand over what is not
+     * durable yet. */
+    while (relay->queue.count > 0 && relay->record_count < BURST - 4) {
         keep_oldest(relay);
     }
     relay->keeping = false;
@@ -883,5 +967,6 @@ pw_relay_counts_now(struct pw_relay *relay)
         .forwarded = atomic_load_explicit(&shown->forwarded, memory_order_relaxed),
         .quarantined = atomic_load_explicit(&shown->quarantined, memory_order_relaxed),
         .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
+        .unstored = atomic_load_explicit(&shown->unstored, memory_order_relaxed),
     };
 }

@@ -25,11 +25,14 @@ enum pw_order {
 /* Everything is borrowed and must outlive the relay, but for the port: see pw_relay_run. */
 struct pw_relay_options {
     const char *name; /* of the channel */
+    const char *in;   /* endpoints, for entries of the quarantine */
+    const char *out;
     struct pw_pipeline *pipe;
     struct pw_keys_box *keys; /* NULL: those of the pipeline, for ever */
     struct pw_audit *audit;
     int audit_channel;
     struct pw_store *store;
+    uint64_t keep_ns; /* entries of the quarantine are wanted for so long; 0: for ever */
     int drain_timeout_ms;
     const atomic_int *order; /* enum pw_order */
 };
@@ -40,6 +43,7 @@ struct pw_relay_counts {
     uint64_t forwarded;
     uint64_t quarantined;
     uint64_t dropped;
+    uint64_t unstored;    /* of the quarantined: no room, so that only metadata was kept */
     uint64_t undelivered; /* of the quarantined: passed, but the time was up */
     uint64_t lost;        /* neither delivered nor stored: the disk refused at the end */
     bool delivered; /* consumers took all that was forwarded, as far as libzmq tells */

@@ -361,6 +361,18 @@ member(struct pw_json *json, const char *key, const char *value, size_t cap)
     }
 }
 
+static void
+write_names(struct pw_json *json, const struct pw_audit_names *names)
+{
+    member(json, "chan", names->chan, NAME_CAP);
+    if (names->chan != NULL) {
+        /* Toward the consumer; PUSH and PULL know no other. */
+        pw_json_str(json, "dir", "in");
+        member(json, "in", names->in, ENDPOINT_CAP);
+        member(json, "out", names->out, ENDPOINT_CAP);
+    }
+}
+
 enum pw_err
 pw_audit_form_make(struct pw_audit_form *form, const struct pw_audit_identity *identity,
                    const struct pw_audit_names *names)
@@ -373,13 +385,7 @@ pw_audit_form_make(struct pw_audit_form *form, const struct pw_audit_identity *i
     member(&json, "host", identity->host, NAME_CAP);
     pw_json_str(&json, "ver", PW_VERSION);
     pw_json_uint(&json, "pid", identity->pid);
-    member(&json, "chan", names->chan, NAME_CAP);
-    if (names->chan != NULL) {
-        /* Toward the consumer; PUSH and PULL know no other. */
-        pw_json_str(&json, "dir", "in");
-        member(&json, "in", names->in, ENDPOINT_CAP);
-        member(&json, "out", names->out, ENDPOINT_CAP);
-    }
+    write_names(&json, names);
     if (json.err != PW_E_OK) {
         pw_buf_free(&form->bytes);
     }
@@ -400,4 +406,28 @@ pw_audit_line(const struct pw_audit_record *record,
     }
     pw_buf_free(&form.bytes);
     return err;
+}
+
+enum pw_err
+pw_audit_members(const struct pw_audit_record *record, const struct pw_audit_names *names,
+                 struct pw_buf *out)
+{
+    enum pw_err err = pw_buf_reserve(out, PW_AUDIT_LINE_MAX + PW_AUDIT_FORM_MAX);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    char when[PW_CLOCK_TEXT];
+    struct pw_json json = pw_json_over(out);
+    pw_clock_format(record->wall_ns, when);
+    pw_json_str(&json, "ts", when);
+    write_names(&json, names);
+    struct pen pen = {(char *)out->bytes + out->len};
+    put_judgement(&pen, record);
+    put_reason(&pen, record->reason);
+    put_message(&pen, record);
+    put_pickle(&pen, record);
+    put_signature(&pen, record);
+    put_duration(&pen, record->dur_ns);
+    out->len = (size_t)(pen.at - (char *)out->bytes);
+    return json.err;
 }

@@ -53,4 +53,13 @@ PW_CHECK_RESULT enum pw_err pw_audit_form_line(const struct pw_audit_form *form,
                                                const struct pw_audit_extra *extra,
                                                struct pw_buf *out);
 
+/*
+ * Append the members that the `frame` line of this record has of itself: "ts", then from
+ * "chan" to "dur_us", without braces. For whoever keeps what the line says. PW_E_NOMEM and
+ * PW_E_LIMIT leave `out` as it was.
+ */
+PW_CHECK_RESULT enum pw_err pw_audit_members(const struct pw_audit_record *record,
+                                             const struct pw_audit_names *names,
+                                             struct pw_buf *out);
+
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 
 int
@@ -48,21 +49,17 @@ enum pw_err
 pw_store_complain(const struct pw_store *store, const char *what, struct pw_why *why)
 {
     int saved = errno;
-    enum pw_err err = pw_fail(why, PW_E_IO, "%s/%s: %s; make room, or make it writable",
-                              store->path, what, strerror(saved));
+    enum pw_err err = pw_fail(why, saved == ENOMEM ? PW_E_NOMEM : PW_E_IO,
+                              "%s/%s: %s; make room, or make it writable", store->path,
+                              what, strerror(saved));
     errno = saved;
     return err;
 }
 
-static bool
-write_parts(int fd, const struct pw_span *parts, size_t count)
+bool
+pw_store_write_span(int fd, const void *arg)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (pw_file_write_all(fd, parts[i]) != PW_E_OK) {
-            return false;
-        }
-    }
-    return true;
+    return pw_file_write_all(fd, *(const struct pw_span *)arg) == PW_E_OK;
 }
 
 bool
@@ -73,7 +70,7 @@ pw_store_to_disk(const struct pw_store *store, int fd)
 
 bool
 pw_store_write_tmp(const struct pw_store *store, const char *name,
-                   const struct pw_file_parts *file)
+                   pw_store_content *content, const void *arg)
 {
     int tmp = store->folders[PW_FOLDER_TMP];
     PW_CLEANUP(pw_file_close)
@@ -81,8 +78,7 @@ pw_store_write_tmp(const struct pw_store *store, const char *name,
     if (fd < 0) {
         return false;
     }
-    if (write_parts(fd, &file->head, 1) && write_parts(fd, file->parts, file->count) &&
-        write_parts(fd, &file->tail, 1) && pw_store_to_disk(store, fd)) {
+    if (content(fd, arg) && pw_store_to_disk(store, fd)) {
         return true;
     }
     int saved = errno;
@@ -106,16 +102,23 @@ pw_store_move_into(const struct pw_store *store, const char *name, int folder,
     return false;
 }
 
-bool
-pw_store_move_entry(const struct pw_store *store, const char *entry,
-                    enum pw_store_state from, enum pw_store_state to)
+int
+pw_store_shelf(const struct pw_store *store, const char *object)
 {
-    char name[PW_ENTRY_FILE];
-    snprintf(name, sizeof name, "%.*s.json", (int)PW_ULID_NAME, entry);
-    int left = store->folders[from];
-    int reached = store->folders[to];
-    return renameat(left, name, reached, name) == 0 && fsync(reached) == 0 &&
-           fsync(left) == 0;
+    const char name[3] = {object[0], object[1], '\0'};
+    return pw_folder_open(store->folders[PW_FOLDER_OBJ], name);
+}
+
+bool
+pw_store_set_aside(struct pw_store *store, int shelf, const char *object)
+{
+    char id[PW_ULID_TEXT];
+    char name[PW_STORE_ID + PW_ULID_TEXT];
+    int corrupt = store->folders[PW_FOLDER_CORRUPT];
+    pw_ulid_next(&store->ulid, pw_clock_wall(), id);
+    snprintf(name, sizeof name, "%.*s.%s", (int)PW_HEX_NAME, object, id);
+    return renameat(shelf, object, corrupt, name) == 0 && fsync(corrupt) == 0 &&
+           fsync(shelf) == 0;
 }
 
 enum pw_err

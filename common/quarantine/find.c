@@ -114,11 +114,15 @@ open_entry(const struct pw_store *store, struct pw_found *found, struct pw_buf *
         return pw_fail(why, err, "%s/%s/%s.json: %s", store->path, folder, found->entry,
                        pw_err_text(err));
     }
-    if (!pw_entry_object(pw_buf_span(json), found->object)) {
+    struct pw_entry entry;
+    if (!pw_entry_parse(pw_buf_span(json), &entry)) {
         return pw_fail(why, PW_E_FORMAT,
-                       "%s/%s/%s.json: names no object; find it by date in obj/",
+                       "%s/%s/%s.json: is cut short, or names no object; find it by date "
+                       "in obj/",
                        store->path, folder, found->entry);
     }
+    memcpy(found->object, entry.object, sizeof found->object);
+    found->stored = entry.stored;
     return PW_E_OK;
 }
 
@@ -143,45 +147,9 @@ pw_store_find(struct pw_store *store, const char *id, struct pw_found *found,
                        count == 0 ? "see picklewall quarantine list"
                                   : "give more of the id");
     }
-    return found->entry[0] == '\0' ? PW_E_OK : open_entry(store, found, json, why);
-}
-
-/* ---- read ---- */
-
-enum pw_err
-pw_store_read(struct pw_store *store, const char *object, struct pw_held *held,
-              struct pw_why *why)
-{
-    *held = (struct pw_held){0};
-    const char shelf_name[3] = {object[0], object[1], '\0'};
-    PW_CLEANUP(pw_file_close)
-    int shelf = pw_folder_open(store->folders[PW_FOLDER_OBJ], shelf_name);
-    PW_CLEANUP(pw_buf_free) struct pw_buf bytes = {.limit = SIZE_MAX / 2};
-    enum pw_err err = shelf < 0 ? PW_E_NO_INPUT : pw_store_read_at(shelf, object, &bytes);
-    if (err != PW_E_OK) {
-        return pw_fail(why, err, "%s/obj/%s/%s: %s", store->path, shelf_name, object,
-                       pw_err_text(err));
+    if (found->entry[0] == '\0') {
+        found->stored = true;
+        return PW_E_OK;
     }
-    err = pw_held_parse(&bytes, held, why);
-    if (err != PW_E_OK) {
-        return err;
-    }
-    char name[PW_STORE_ID];
-    pw_store_name(held->frames, held->count, name);
-    if (strcmp(name, object) != 0) {
-        return pw_fail(why, PW_E_FORMAT,
-                       "%s/obj/%s/%s: holds the object %s; somebody renamed it",
-                       store->path, shelf_name, object, name);
-    }
-    return PW_E_OK;
-}
-
-enum pw_err
-pw_store_get(struct pw_store *store, const char *id, struct pw_held *held,
-             struct pw_buf *json, struct pw_why *why)
-{
-    struct pw_found found;
-    *held = (struct pw_held){0};
-    enum pw_err err = pw_store_find(store, id, &found, json, why);
-    return err == PW_E_OK ? pw_store_read(store, found.object, held, why) : err;
+    return open_entry(store, found, json, why);
 }

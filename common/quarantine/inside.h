@@ -9,7 +9,9 @@
 #include <pthread.h>
 
 #include "common/base/ulid.h"
+#include "common/quarantine/account.h"
 #include "common/quarantine/object.h"
+#include "common/quarantine/seal.h"
 #include "common/quarantine/store.h"
 
 enum {
@@ -35,9 +37,20 @@ struct pw_store {
     char *path; /* for sentences */
     int root;
     int folders[PW_FOLDER_COUNT]; /* -1: not there, which only a reader meets */
+    bool writer;
     pthread_mutex_t lock; /* one change at a time: what is durable is easy to tell */
+    /* Under the lock: */
     bool later; /* this put is one of many: pw_store_sync is what makes it durable */
     struct pw_ulid ulid;
+    struct pw_account account; /* of what held and releasing entries need */
+    struct pw_store_usage usage;
+    uint64_t oldest_ms; /* no held entry is older */
+    /* Set before the first put: */
+    struct pw_store_limits limits;
+    struct pw_seal_room *room; /* NULL: not sealed */
+    uint8_t public[PW_SEAL_KEY];
+    uint8_t name_key[PW_SEAL_KEY];
+    uint8_t *secret; /* of a reader that unseals, or NULL */
 };
 
 /* "hold", "tmp", … */
@@ -53,37 +66,43 @@ int pw_folder_make(int parent, const char *name);
 DIR *pw_folder_read(int folder);
 void pw_folder_done(DIR **dir); /* for PW_CLEANUP */
 
-/* "STORE/WHAT: errno; make room, …" as PW_E_IO; errno stays. */
+/* "STORE/WHAT: errno; make room, …" as PW_E_IO, or PW_E_NOMEM; errno stays. */
 enum pw_err pw_store_complain(const struct pw_store *store, const char *what,
                               struct pw_why *why);
 
-/* Bytes of a file, as they lie in memory: head, then parts, then tail. */
-struct pw_file_parts {
-    struct pw_span head;
-    const struct pw_span *parts;
-    size_t count;
-    struct pw_span tail;
-};
+/* Writes the content of a file; false and errno. */
+typedef bool pw_store_content(int fd, const void *arg);
+
+/* One span of bytes. */
+pw_store_content pw_store_write_span;
 
 /* fsync, unless the put is one of many. */
 bool pw_store_to_disk(const struct pw_store *store, int fd);
 
 /* A new file tmp/NAME, whole and on the disk; false, errno and no file otherwise. */
 bool pw_store_write_tmp(const struct pw_store *store, const char *name,
-                        const struct pw_file_parts *file);
+                        pw_store_content *content, const void *arg);
 
 /* Move tmp/NAME to FOLDER/TARGET, for good; false, errno and neither of them otherwise. */
 bool pw_store_move_into(const struct pw_store *store, const char *name, int folder,
                         const char *target);
 
+/* The folder obj/ab of an object ab…; -1 and errno. */
+int pw_store_shelf(const struct pw_store *store, const char *object);
+
+/* Put an object that does not fit its sum aside, as corrupt/NAME.ULID. False and errno. */
+bool pw_store_set_aside(struct pw_store *store, int shelf, const char *object);
+
 /*
  * Move the file of `entry` (ULID) from one state to another, for good: rename, then fsync
- * of the folder it came to and of the one it left. The caller holds the lock. False and
- * errno (ENOENT: it is not in `from`); when only an fsync failed the entry is moved, and
- * after a power cut may be found in `from` again, never in both.
+ * of the folder it came to and of the one it left. One that is released or purged needs its
+ * object no more: it goes when no other entry does, and *freed, if not NULL, grows by its
+ * bytes. The caller holds the lock. False and errno (ENOENT: it is not in `from`; ENOMEM);
+ * when only an fsync failed the entry is moved, its object stays, and after a power cut it
+ * may be found in `from` again, never in both.
  */
-bool pw_store_move_entry(const struct pw_store *store, const char *entry,
-                         enum pw_store_state from, enum pw_store_state to);
+bool pw_store_move_entry(struct pw_store *store, const char *entry,
+                         enum pw_store_state from, enum pw_store_state to, uint64_t *freed);
 
 /* Append the file NAME of the folder. PW_E_NO_INPUT when it is not there (any more). */
 enum pw_err pw_store_read_at(int folder, const char *name, struct pw_buf *out);
@@ -115,7 +134,33 @@ enum pw_err pw_names_gather(int folder, bool (*wanted)(const char *name),
 enum pw_err pw_entry_read(const struct pw_store *store, enum pw_store_state state,
                           const char *entry, struct pw_buf *out);
 
-/* The name of the object in an entry that this program wrote; false for anything else. */
-bool pw_entry_object(struct pw_span json, char object[static PW_STORE_ID]);
+/* What the store itself needs of an entry. */
+struct pw_entry {
+    char object[PW_STORE_ID];
+    uint64_t bytes; /* of the object file */
+    bool stored;
+    char chan[PW_ACCOUNT_CHAN]; /* "" when it names none */
+};
+
+/* Read an entry that this program wrote; false for anything else, and for one cut short. */
+bool pw_entry_parse(struct pw_span json, struct pw_entry *out);
+
+/* The milliseconds that a ULID begins with. */
+uint64_t pw_entry_ms(const char *entry);
+
+/* ---- start.c ---- */
+
+/* Put in order what a crash left, and count what there is. */
+PW_CHECK_RESULT enum pw_err pw_store_settle(struct pw_store *store, struct pw_why *why);
+
+/* ---- limit.c ---- */
+
+/*
+ * Which setting is in the way of an object of `bytes` in the channel; NULL: none. *entry is
+ * false when not even an entry has room. `name` is the object's.
+ */
+const char *pw_store_full(const struct pw_store *store,
+                          const uint8_t name[static PW_ACCOUNT_NAME], uint32_t channel,
+                          uint64_t bytes, bool *entry);
 
 #endif

@@ -43,19 +43,6 @@ pw_store_state_parse(const char *text, enum pw_store_state *state)
     return false;
 }
 
-/* What is in tmp/ was being written when a process ended. */
-static void
-sweep(const struct pw_store *store)
-{
-    PW_CLEANUP(pw_folder_done) DIR *dir = pw_folder_read(store->folders[PW_FOLDER_TMP]);
-    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry != NULL;
-         entry = readdir(dir)) {
-        if (entry->d_name[0] != '.') {
-            (void)unlinkat(store->folders[PW_FOLDER_TMP], entry->d_name, 0);
-        }
-    }
-}
-
 static struct pw_store *
 new_store(const char *path, struct pw_why *why)
 {
@@ -72,6 +59,8 @@ new_store(const char *path, struct pw_why *why)
         store->folders[i] = -1;
     }
     store->ulid.fill = randombytes_buf;
+    randombytes_buf(store->account.key, sizeof store->account.key);
+    store->limits = (struct pw_store_limits){UINT64_MAX, UINT64_MAX, 0, 0, false};
     pthread_mutex_init(&store->lock, NULL);
     return store;
 }
@@ -112,11 +101,11 @@ pw_store_open(const char *path, struct pw_why *why)
     if (store == NULL) {
         return NULL;
     }
-    if (!open_folders(store, why)) {
+    store->writer = true;
+    if (!open_folders(store, why) || pw_store_settle(store, why) != PW_E_OK) {
         pw_store_free(&store);
         return NULL;
     }
-    sweep(store);
     return store;
 }
 
@@ -151,7 +140,20 @@ pw_store_free(struct pw_store **store)
     }
     pw_file_close(&(*store)->root);
     pthread_mutex_destroy(&(*store)->lock);
+    pw_account_free(&(*store)->account);
+    sodium_memzero((*store)->name_key, sizeof(*store)->name_key);
+    sodium_free((*store)->secret);
+    free((*store)->room);
     free((*store)->path);
     free(*store);
     *store = NULL;
+}
+
+struct pw_store_usage
+pw_store_usage(struct pw_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    struct pw_store_usage usage = store->usage;
+    pthread_mutex_unlock(&store->lock);
+    return usage;
 }

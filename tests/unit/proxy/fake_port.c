@@ -240,6 +240,8 @@ rig_play(struct rig *rig, struct script *script, int drain_ms,
     struct pw_port *port = &script->port;
     struct pw_relay *relay = pw_relay_new(&(struct pw_relay_options){
         .name = "jobs",
+        .in = "in",
+        .out = "out",
         .pipe = rig->pipe,
         .keys = rig->keys,
         .audit = rig->audit,

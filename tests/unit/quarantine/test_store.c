@@ -93,14 +93,21 @@ open_store(void)
     return store;
 }
 
+static enum pw_err
+put(struct pw_store *store, const struct pw_span *frames, size_t count, const char *meta,
+    struct pw_stored *stored, struct pw_why *why)
+{
+    const struct pw_put what = {
+        .frames = frames, .count = count, .chan = "jobs", .meta = pw_span_str(meta)};
+    return pw_store_put(store, &what, stored, why);
+}
+
 static struct pw_stored
 put_text(struct pw_store *store, const char *text)
 {
     struct pw_stored stored;
     struct pw_span frames[] = {pw_span_str("topic"), pw_span_str(text)};
-    assert_int_equal(
-        pw_store_put(store, frames, 2, pw_span_str("\"chan\":\"jobs\""), &stored, NULL),
-        PW_E_OK);
+    assert_int_equal(put(store, frames, 2, "\"chan\":\"jobs\"", &stored, NULL), PW_E_OK);
     return stored;
 }
 
@@ -158,7 +165,8 @@ the_entry_is_one_json_object(void **state)
     char wanted[256];
     assert_int_equal(pw_store_get(store, stored.entry, &held, &json, NULL), PW_E_OK);
     snprintf(wanted, sizeof wanted,
-             "{\"entry\":\"%s\",\"object\":\"%s\",\"bytes\":%d,\"chan\":\"jobs\"}",
+             "{\"entry\":\"%s\",\"object\":\"%s\",\"bytes\":%d,\"stored\":true,"
+             "\"chan\":\"jobs\"}",
              stored.entry, stored.object, 12 + 16 + 9 + 32);
     assert_true(pw_span_equal(pw_buf_span(&json), pw_span_str(wanted)));
     pw_held_free(&held);
@@ -277,11 +285,16 @@ a_damaged_or_renamed_object_is_refused(void **state)
     assert_int_equal(get_error(store, stored.object, &why), PW_E_FORMAT);
     assert_non_null(strstr(why.text, "renamed"));
     assert_int_equal(get_error(store, stored.entry, &why), PW_E_NO_INPUT);
+    assert_int_equal(files_in("corrupt"), 1);
+    stored = put_text(store, "two");
+    snprintf(name, sizeof name, "obj/%.2s/%s", stored.object, stored.object);
     int fd = open(path_of(name), O_WRONLY | O_APPEND);
     assert_int_equal(write(fd, "x", 1), 1);
     close(fd);
     assert_int_equal(get_error(store, stored.object, &why), PW_E_FORMAT);
     assert_non_null(strstr(why.text, "damaged"));
+    assert_int_equal(files_in("corrupt"), 2); /* and never deleted */
+    assert_int_equal(get_error(store, stored.object, &why), PW_E_NO_INPUT);
     pw_store_free(&store);
 }
 
@@ -351,8 +364,7 @@ a_full_disk_leaves_nothing_half_there(void **state)
          room += 40) { /* the object has 116 bytes, the entry more */
         struct rlimit full = {room, before.rlim_max};
         setrlimit(RLIMIT_FSIZE, &full);
-        enum pw_err err =
-            pw_store_put(store, &frame, 1, pw_span_str("\"chan\":\"jobs\""), &stored, &why);
+        enum pw_err err = put(store, &frame, 1, "\"chan\":\"jobs\"", &stored, &why);
         setrlimit(RLIMIT_FSIZE, &before);
         assert_int_equal(err, PW_E_IO);
         assert_non_null(strstr(why.text, "File too large"));
@@ -360,8 +372,7 @@ a_full_disk_leaves_nothing_half_there(void **state)
         assert_int_equal(files_in("hold"), 0);
         assert_int_equal(get_error(store, stored.object, NULL), PW_E_NO_INPUT);
     }
-    assert_int_equal(pw_store_put(store, &frame, 1, (struct pw_span){0}, &stored, &why),
-                     PW_E_OK);
+    assert_int_equal(put(store, &frame, 1, "", &stored, &why), PW_E_OK);
     assert_true(stored.fresh);
     pw_store_free(&store);
 }
@@ -404,7 +415,7 @@ put_until_killed(void)
         struct pw_stored stored;
         snprintf(text, sizeof text, "%u:%*d", i, (int)(i * 37 % 4000), 1);
         struct pw_span frames[] = {pw_span_str("topic"), pw_span_str(text)};
-        if (pw_store_put(store, frames, 2, (struct pw_span){0}, &stored, NULL) != PW_E_OK) {
+        if (put(store, frames, 2, "", &stored, NULL) != PW_E_OK) {
             break;
         }
     }
@@ -485,7 +496,7 @@ whole_life(void *arg)
         assert_true(fail_alloc_happened());
         return;
     }
-    enum pw_err err = pw_store_put(store, &frame, 1, (struct pw_span){0}, &stored, NULL);
+    enum pw_err err = put(store, &frame, 1, "", &stored, NULL);
     if (err == PW_E_OK) {
         err = pw_store_list(store, PW_STORE_HELD, keep_going, listed, NULL);
     }

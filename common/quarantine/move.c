@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/quarantine/inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/hex.h"
+
+static bool
+needs_object(enum pw_store_state state)
+{
+    return state == PW_STORE_HELD || state == PW_STORE_RELEASING;
+}
+
+/* The entry needs its object no more; bytes of the file that went with it. */
+static uint64_t
+let_go(struct pw_store *store, const struct pw_entry *entry)
+{
+    uint8_t name[PW_ACCOUNT_NAME];
+    uint32_t channel = 0;
+    if (!entry->stored || !pw_hex_decode(pw_span_str(entry->object), name, sizeof name) ||
+        pw_account_reserve(&store->account, entry->chan, &channel) != PW_E_OK ||
+        !pw_account_leave(&store->account, name, channel)) {
+        return 0;
+    }
+    PW_CLEANUP(pw_file_close) int shelf = pw_store_shelf(store, entry->object);
+    bool gone = shelf >= 0 && unlinkat(shelf, entry->object, 0) == 0;
+    return gone ? entry->bytes : 0;
+}
+
+bool
+pw_store_move_entry(struct pw_store *store, const char *entry, enum pw_store_state from,
+                    enum pw_store_state to, uint64_t *freed)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf json = {.limit = PW_ENTRY_LIMIT};
+    struct pw_entry what = {0};
+    char name[PW_ENTRY_FILE];
+    snprintf(name, sizeof name, "%.*s.json", (int)PW_ULID_NAME, entry);
+    enum pw_err err = pw_entry_read(store, from, entry, &json);
+    if (err != PW_E_OK) {
+        errno = err == PW_E_NO_INPUT ? ENOENT : err == PW_E_NOMEM ? ENOMEM : EIO;
+        return false;
+    }
+    bool known = pw_entry_parse(pw_buf_span(&json), &what);
+    int left = store->folders[from];
+    int reached = store->folders[to];
+    if (renameat(left, name, reached, name) != 0) {
+        return false;
+    }
+    store->usage.entries[from]--;
+    store->usage.entries[to]++;
+    if (fsync(reached) != 0 || fsync(left) != 0) {
+        return false;
+    }
+    if (known && needs_object(from) && !needs_object(to)) {
+        uint64_t bytes = let_go(store, &what);
+        store->usage.bytes = store->account.channels[PW_ACCOUNT_ALL].bytes;
+        *(freed != NULL ? freed : &bytes) += bytes;
+    }
+    return true;
+}
+
+static enum pw_err
+purge(struct pw_store *store, const char *entry, struct pw_gone *gone, struct pw_why *why)
+{
+    if (pw_store_move_entry(store, entry, PW_STORE_HELD, PW_STORE_PURGED, &gone->bytes)) {
+        snprintf(gone->entries[gone->count++], PW_STORE_ULID, "%.*s", (int)PW_ULID_NAME,
+                 entry);
+        return PW_E_OK;
+    }
+    enum pw_err err =
+        errno == ENOENT ? PW_E_NO_INPUT : (errno == ENOMEM ? PW_E_NOMEM : PW_E_IO);
+    return pw_fail(why, err, "%s/hold/%s.json: %s", store->path, entry,
+                   err == PW_E_NO_INPUT ? "no such message is held; see picklewall "
+                                          "quarantine list"
+                                        : strerror(errno));
+}
+
+enum pw_err
+pw_store_purge(struct pw_store *store, const char *entry, struct pw_gone *gone,
+               struct pw_why *why)
+{
+    pthread_mutex_lock(&store->lock);
+    enum pw_err err = purge(store, entry, gone, why);
+    pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
+static enum pw_err
+purge_before(struct pw_store *store, uint64_t before_ms, struct pw_gone *gone,
+             struct pw_why *why)
+{
+    PW_CLEANUP(pw_names_free)
+    struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
+    enum pw_err err =
+        pw_names_gather(store->folders[PW_FOLDER_HOLD], pw_is_entry_file, "", &names);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s/hold: %s", store->path, pw_err_text(err));
+    }
+    pw_names_sort(&names);
+    size_t at = 0;
+    for (; err == PW_E_OK && at < pw_names_count(&names) && at < PW_STORE_BATCH &&
+           pw_entry_ms(pw_names_at(&names, at)) < before_ms;
+         at++) {
+        err = purge(store, pw_names_at(&names, at), gone, why);
+    }
+    bool all = at == pw_names_count(&names);
+    store->oldest_ms = all ? UINT64_MAX : pw_entry_ms(pw_names_at(&names, at));
+    return err;
+}
+
+enum pw_err
+pw_store_purge_before(struct pw_store *store, uint64_t wall_ns, struct pw_gone *gone,
+                      struct pw_why *why)
+{
+    uint64_t before_ms = wall_ns / 1000000;
+    enum pw_err err = PW_E_OK;
+    *gone = (struct pw_gone){0};
+    pthread_mutex_lock(&store->lock);
+    if (store->oldest_ms < before_ms) {
+        err = purge_before(store, before_ms, gone, why);
+        store->oldest_ms = err == PW_E_OK ? store->oldest_ms : 0;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
+/* The oldest of a folder of entries that are only remembered. */
+static enum pw_err
+forget(struct pw_store *store, enum pw_store_state state, struct pw_gone *gone)
+{
+    PW_CLEANUP(pw_names_free)
+    struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
+    enum pw_err err = pw_names_gather(store->folders[state], pw_is_entry_file, "", &names);
+    pw_names_sort(&names);
+    size_t count = pw_names_count(&names);
+    for (size_t i = 0;
+         err == PW_E_OK && i < PW_STORE_BATCH && count - i > store->limits.max_messages;
+         i++) {
+        char name[PW_ENTRY_FILE];
+        snprintf(name, sizeof name, "%s.json", pw_names_at(&names, i));
+        if (unlinkat(store->folders[state], name, 0) != 0) {
+            return PW_E_IO;
+        }
+        store->usage.entries[state]--;
+        memcpy(gone->entries[gone->count++], pw_names_at(&names, i), PW_STORE_ULID);
+    }
+    return err;
+}
+
+enum pw_err
+pw_store_forget(struct pw_store *store, enum pw_store_state state, struct pw_gone *gone,
+                struct pw_why *why)
+{
+    enum pw_err err = PW_E_OK;
+    *gone = (struct pw_gone){0};
+    pthread_mutex_lock(&store->lock);
+    if (store->usage.entries[state] > store->limits.max_messages) {
+        err = forget(store, state, gone);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return err == PW_E_OK
+               ? err
+               : pw_fail(why, err, "%s/%s: %s", store->path,
+                         pw_folder_name((enum pw_folder)state), pw_err_text(err));
+}
