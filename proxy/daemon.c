@@ -299,6 +299,9 @@ open_audit(struct pw_daemon *self, struct pw_why *why)
             .instance = settings->instance,
             .queue_records = settings->audit_queue,
             .pass_each = settings->audit_pass_each,
+            .state = settings->state,
+            .key = settings->audit_key,
+            .mirror = settings->audit_mirror,
             .sync_each = settings->audit_sync_each,
             .degrade = settings->audit_degrade,
             .rotate_size = settings->audit_rotate_size,
@@ -512,6 +515,21 @@ audit_keys(struct pw_daemon *self)
     self->keys_news = PW_KEYS_SAME;
 }
 
+/* "event":"error": lines are missing of what the log was when it was last signed. */
+static void
+audit_alarm(struct pw_daemon *self)
+{
+    const char *alarm = pw_audit_chain_alarm(self->audit);
+    if (alarm == NULL) {
+        return;
+    }
+    pw_log(PW_LOG_ERROR, "%s", alarm);
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_str(&json, "error", alarm);
+    pw_daemon_push_event(self, PW_EVENT_ERROR, PW_LEVEL_HIGH, &json);
+}
+
 static void
 audit_start(struct pw_daemon *self)
 {
@@ -534,8 +552,10 @@ audit_start(struct pw_daemon *self)
         pw_json_end_object(&json);
     }
     pw_json_end_array(&json);
+    pw_json_raw(&json, pw_span_str(pw_audit_chain_news(self->audit)));
     pw_json_end_object(&json);
     pw_daemon_push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
+    audit_alarm(self);
 }
 
 static void

@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 
+#include "common/audit/chain.h"
 #include "common/audit/line.h"
 #include "common/audit/logfile.h"
 #include "common/base/clock.h"
@@ -92,8 +93,9 @@ struct pw_audit {
     uint64_t missed[PW_AUDIT_TARGETS];
     struct pw_ulid ulid;
     struct pw_audit_stamp stamp;
-    uint64_t seq;
+    struct pw_chain *chain;
     uint64_t next_tick;
+    bool closed; /* the log is written to its end, and sealed */
 };
 
 /* What one round of the writer takes from under the lock, and gives back. */
@@ -107,6 +109,7 @@ struct round {
     bool tick;
     bool reopen;
     bool sync;
+    bool last; /* nothing comes after what it takes */
     enum pw_err err;
 };
 
@@ -159,6 +162,18 @@ channel_of(struct pw_audit *audit, int32_t number)
 {
     bool known = number >= 0 && (size_t)number + 1 < audit->channel_count;
     return &audit->channels[known ? (size_t)number + 1 : 0];
+}
+
+const char *
+pw_audit_chain_news(const struct pw_audit *audit)
+{
+    return pw_chain_news(audit->chain);
+}
+
+const char *
+pw_audit_chain_alarm(const struct pw_audit *audit)
+{
+    return pw_chain_alarm(audit->chain);
 }
 
 /* ---- producers ---- */
@@ -270,6 +285,9 @@ enqueue(struct pw_audit *audit, struct pw_audit_record *record)
     audit->count++;
     audit->enqueued++;
     audit->urgent = audit->urgent || !is_plain_pass(record);
+    if (record->event == PW_EVENT_STOP) {
+        audit->next_tick = 0; /* sums go before it, so that it can be the last line */
+    }
     return PW_E_OK;
 }
 
@@ -370,15 +388,18 @@ copy_line(struct pw_audit *audit, const struct pw_audit_record *record,
 
 /* The buffer has room, so making a line cannot fail. */
 static void
-make_line(struct pw_audit *audit, struct round *round, const struct pw_audit_record *record,
-          const struct pw_audit_sum *sum)
+add_line(struct pw_audit *audit, struct round *round, const struct pw_audit_record *record,
+         const struct pw_audit_sum *sum)
 {
     struct channel *channel = channel_of(audit, record->channel);
     struct pw_buf *lines = &audit->file.sink.lines;
     size_t start = lines->len;
     char id[PW_ULID_TEXT];
     pw_ulid_next(&audit->ulid, record->wall_ns, id);
-    struct pw_audit_extra extra = {.seq = audit->seq + 1, .id = id, .lost = round->lost};
+    struct pw_audit_extra extra = {.seq = pw_chain_next(audit->chain),
+                                   .id = id,
+                                   .lost = round->lost,
+                                   .link = pw_chain_link(audit->chain)};
     if (sum != NULL) {
         extra.sum = *sum;
     }
@@ -386,11 +407,36 @@ make_line(struct pw_audit *audit, struct round *round, const struct pw_audit_rec
         PW_E_OK) {
         return;
     }
-    audit->seq++;
+    pw_chain_add(audit->chain,
+                 (struct pw_span){lines->bytes + start, lines->len - start - 1},
+                 (enum pw_audit_event)record->event);
     audit->file.used = audit->file.used || record->event != PW_EVENT_ROTATE;
     round->lines++;
     round->lost = 0;
     copy_line(audit, record, channel, start);
+}
+
+/* Sign the chain up to here, if there is anything new. */
+static void
+seal(struct pw_audit *audit, struct round *round)
+{
+    if (pw_chain_is_sealed(audit->chain) ||
+        pw_sink_room(&audit->file.sink) < PW_AUDIT_LINE_MAX) {
+        return;
+    }
+    struct pw_audit_record record = {
+        .wall_ns = pw_clock_wall(), .channel = -1, .event = PW_EVENT_CHECKPOINT};
+    add_line(audit, round, &record, NULL);
+}
+
+static void
+make_line(struct pw_audit *audit, struct round *round, const struct pw_audit_record *record,
+          const struct pw_audit_sum *sum)
+{
+    if (pw_chain_is_full(audit->chain)) {
+        seal(audit, round);
+    }
+    add_line(audit, round, record, sum);
 }
 
 /* What the file itself has to say: it is new, it was cut, it could not be written. */
@@ -435,7 +481,26 @@ make_records(struct pw_audit *audit, struct round *round)
     }
 }
 
+/* At the end of the log, or when lines have waited for it. */
+static void
+seal_if_due(struct pw_audit *audit, struct round *round)
+{
+    bool at_end = round->last && round->made == round->count;
+    if (at_end || (round->tick && pw_chain_is_late(audit->chain, pw_clock_steady()))) {
+        seal(audit, round);
+    }
+}
+
 /* ---- the writer: the file ---- */
+
+/* Before the log goes on elsewhere, while the old file is still open. */
+static void
+seal_file(struct pw_audit *audit, struct round *round)
+{
+    pthread_mutex_lock(&audit->forms);
+    seal(audit, round);
+    pthread_mutex_unlock(&audit->forms);
+}
 
 /* Another file when somebody moved this one, asked for it, or it is time. */
 static void
@@ -443,13 +508,16 @@ change_file(struct pw_audit *audit, struct round *round)
 {
     struct pw_logfile *file = &audit->file;
     if (round->reopen || (round->tick && pw_sink_moved(&file->sink))) {
+        seal_file(audit, round);
+        (void)!pw_sink_flush(&file->sink); /* what it cannot take goes to the new one */
         pw_logfile_reopen(file);
         round->reopens += round->reopen;
     }
     if (pw_sink_empty(&file->sink) && pw_logfile_wants_rotation(file)) {
+        seal_file(audit, round);
         round->err = pw_logfile_write(file, true);
         if (round->err == PW_E_OK) {
-            pw_logfile_rotate(file, audit->seq);
+            pw_logfile_rotate(file, pw_chain_next(audit->chain) - 1);
         }
     }
 }
@@ -479,6 +547,22 @@ say_missed(struct pw_audit *audit)
     }
 }
 
+/* The chain's state follows the log, and is never ahead of what the disk has of it. */
+static void
+keep_chain(struct pw_audit *audit, const struct round *round)
+{
+    const struct pw_sink *sink = &audit->file.sink;
+    bool sealed = pw_chain_is_sealed(audit->chain);
+    bool written = round->err == PW_E_OK && pw_sink_empty(sink);
+    audit->closed = round->last && written && sealed;
+    if (written) {
+        pw_chain_written(audit->chain);
+    }
+    if (written && round->tick && !sink->dirty) {
+        pw_chain_save(audit->chain, audit->closed);
+    }
+}
+
 static void
 work_round(struct pw_audit *audit, struct round *round)
 {
@@ -494,9 +578,11 @@ work_round(struct pw_audit *audit, struct round *round)
         make_notices(audit, round);
         make_summaries(audit, round);
         make_records(audit, round);
+        seal_if_due(audit, round);
         pthread_mutex_unlock(&audit->forms);
     }
     round->err = pw_logfile_write(file, round->tick || round->sync);
+    keep_chain(audit, round);
     if (round->tick) {
         say_missed(audit);
     }
@@ -578,6 +664,7 @@ begin_round(struct pw_audit *audit)
 {
     struct round round = {.head = audit->head, .count = audit->count};
     uint64_t now = pw_clock_steady();
+    round.last = audit->stopping;
     round.tick = now >= audit->next_tick || audit->stopping;
     if (round.tick) {
         audit->next_tick = now + tick_ns;
@@ -646,7 +733,7 @@ is_finished(const struct pw_audit *audit)
     }
     bool gave_up = audit->aborted && audit->broken;
     return gave_up || (audit->count == 0 && pw_sink_empty(&audit->file.sink) &&
-                       audit->file.news == 0 && !owes_summaries(audit));
+                       audit->file.news == 0 && !owes_summaries(audit) && audit->closed);
 }
 
 static void *
@@ -693,6 +780,7 @@ release(struct pw_audit *audit)
         free(audit->ring[(audit->head + i) % audit->capacity].detail);
     }
     pw_logfile_close(&audit->file);
+    pw_chain_free(&audit->chain);
     pthread_cond_destroy(&audit->durable);
     pthread_cond_destroy(&audit->room);
     pthread_cond_destroy(&audit->work);
@@ -739,6 +827,19 @@ take_targets(struct pw_audit *audit, const struct pw_audit_options *options)
 }
 
 static enum pw_err
+open_chain(struct pw_audit *audit, const struct pw_audit_options *options,
+           struct pw_why *why)
+{
+    audit->chain = pw_chain_open(&(struct pw_chain_options){.instance = audit->instance,
+                                                            .state = options->state,
+                                                            .key = options->key,
+                                                            .mirror = options->mirror,
+                                                            .log = options->path},
+                                 why);
+    return audit->chain != NULL ? PW_E_OK : PW_E_CREATE;
+}
+
+static enum pw_err
 open_file(struct pw_audit *audit, const struct pw_audit_options *options,
           struct pw_why *why)
 {
@@ -776,7 +877,8 @@ set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw
                        "audit log: no memory for %zu records; lower the queue",
                        audit->capacity);
     }
-    enum pw_err err = open_file(audit, options, why);
+    enum pw_err err = open_chain(audit, options, why);
+    err = err == PW_E_OK ? open_file(audit, options, why) : err;
     audit->scarce = err == PW_E_OK && pw_logfile_critical(&audit->file);
     if (err == PW_E_OK && !start_thread(audit)) {
         err = pw_fail(why, PW_E_OS, "audit log: no thread: %s; raise the limit on tasks",

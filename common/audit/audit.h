@@ -56,6 +56,9 @@ struct pw_audit_options {
     size_t rotate_keep; /* old files; 0: all */
     int64_t space_low;  /* as in pw_space_look */
     int64_t space_critical;
+    const char *state;  /* folder of the chain's key and state; NULL: nothing is signed */
+    const char *key;    /* key file; NULL: audit.pwkey in `state` */
+    const char *mirror; /* checkpoints are appended here too; "-" is stdout; or NULL */
     const struct pw_audit_target *targets;
     size_t target_count; /* at most PW_AUDIT_TARGETS */
 };
@@ -69,6 +72,13 @@ struct pw_audit *pw_audit_open(const struct pw_audit_options *options, struct pw
  */
 int pw_audit_channel(struct pw_audit *audit, const char *chan, const char *in,
                      const char *out);
+
+/*
+ * How the chain of lines began (chain.h): a JSON member for the detail of the `start`
+ * event, and the sentence of an `error` event when something is missing, else NULL.
+ */
+const char *pw_audit_chain_news(const struct pw_audit *audit);
+const char *pw_audit_chain_alarm(const struct pw_audit *audit);
 
 /*
  * Hand over `count` records, in order, with one lock for all. Takes over each record's

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 #include "common/base/hex.h"
 #include "common/base/json.h"
 
@@ -13,7 +15,7 @@
 enum { NAME_CAP = 128, ENDPOINT_CAP = 256 };
 
 /* What a line holds besides form and detail: every member at its longest is below this. */
-enum { FIXED_MAX = 1024 };
+enum { FIXED_MAX = 2048 };
 
 _Static_assert(PW_AUDIT_FORM_MAX + FIXED_MAX < PW_AUDIT_LINE_MAX, "a line always fits");
 
@@ -52,6 +54,7 @@ static const struct {
     EVENT(QUARANTINE, "quarantine", PW_LEVEL_INFO),
     EVENT(ROTATE,     "rotate",     PW_LEVEL_INFO),
     EVENT(ERROR,      "error",      PW_LEVEL_HIGH),
+    EVENT(CHECKPOINT, "checkpoint", PW_LEVEL_INFO),
 };
 #undef EVENT
 
@@ -303,6 +306,78 @@ put_detail(struct pen *pen, const char *detail, size_t room)
     put(pen, detail, len);
 }
 
+/* How much put_end will write at most. */
+static size_t
+end_room(const struct pw_audit_record *record, const struct pw_audit_link *link)
+{
+    enum { NAMES = 64, HEX = 64, SIZE = 20 };
+    size_t room = NAMES + strlen(link->chain) + HEX;
+    if (record->event == PW_EVENT_CHECKPOINT) {
+        room += NAMES + SIZE + PW_NOTE_JSON;
+    }
+    return room;
+}
+
+/* So that a file can be verified without those before it. */
+static void
+put_tree(struct pen *pen, const struct pw_tree *tree, size_t used, size_t room)
+{
+    enum { TEXT = sodium_base64_ENCODED_LEN(PW_TREE_HASH, sodium_base64_VARIANT_ORIGINAL) };
+    enum { NAMES = 16, EACH = TEXT + 2 };
+    size_t count = pw_tree_hashes(tree->size);
+    if (count == 0 || used + NAMES + count * EACH > room) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char text[TEXT];
+        sodium_bin2base64(text, sizeof text, tree->range[i], PW_TREE_HASH,
+                          sodium_base64_VARIANT_ORIGINAL);
+        put_word(pen, i == 0 ? ",\"tree\":[\"" : "\",\"");
+        put(pen, text, sizeof text - 1);
+    }
+    PUT(pen, "\"]");
+}
+
+static void
+put_checkpoint(struct pen *pen, const char *start, const struct pw_audit_link *link)
+{
+    char note[PW_NOTE_JSON];
+    PUT(pen, ",\"checkpoint\":{\"size\":");
+    put_uint(pen, link->tree->size);
+    PUT(pen, ",\"note\":\"");
+    struct pw_span before = {(const uint8_t *)start, (size_t)(pen->at - start)};
+    put(pen, note, link->seal(link->arg, before, note));
+    PUT(pen, "\"}");
+}
+
+/* The last two members, which every line has. */
+static void
+put_link(struct pen *pen, const struct pw_audit_link *link)
+{
+    PUT(pen, ",\"chain\":\"");
+    put_word(pen, link->chain);
+    PUT(pen, "\",\"prev\":\"");
+    put_word(pen, link->prev);
+    PUT(pen, "\"");
+}
+
+static void
+put_end(struct pen *pen, const char *start, const struct pw_audit_record *record,
+        const struct pw_audit_link *link)
+{
+    enum { CLOSING = 21 }; /* comma, "detail_cut":true, brace and LF, at most */
+    size_t room = PW_AUDIT_LINE_MAX - CLOSING - end_room(record, link);
+    put_detail(pen, record->detail, room - (size_t)(pen->at - start));
+    if (record->event == PW_EVENT_START || record->event == PW_EVENT_ROTATE) {
+        put_tree(pen, link->tree, (size_t)(pen->at - start), room);
+    }
+    if (record->event == PW_EVENT_CHECKPOINT) {
+        put_checkpoint(pen, start, link);
+    }
+    put_link(pen, link);
+    PUT(pen, "}\n");
+}
+
 static void
 put_line(struct pen *pen, const struct pw_audit_form *form, struct pw_audit_stamp *stamp,
          const struct pw_audit_record *record, const struct pw_audit_extra *extra)
@@ -332,10 +407,7 @@ put_line(struct pen *pen, const struct pw_audit_form *form, struct pw_audit_stam
         PUT(pen, ",\"lost\":");
         put_uint(pen, extra->lost);
     }
-    enum { CLOSING = 20 }; /* comma, "detail_cut":true, brace and LF, at most */
-    put_detail(pen, record->detail,
-               PW_AUDIT_LINE_MAX - CLOSING - (size_t)(pen->at - start));
-    PUT(pen, "}\n");
+    put_end(pen, start, record, &extra->link);
 }
 
 enum pw_err
@@ -392,6 +464,15 @@ pw_audit_form_make(struct pw_audit_form *form, const struct pw_audit_identity *i
     return json.err;
 }
 
+static size_t
+seal_nothing(void *arg, struct pw_span before, char out[static PW_NOTE_JSON])
+{
+    (void)arg;
+    (void)before;
+    out[0] = '\0';
+    return 0;
+}
+
 enum pw_err
 pw_audit_line(const struct pw_audit_record *record,
               const struct pw_audit_identity *identity, const struct pw_audit_names *names,
@@ -399,7 +480,14 @@ pw_audit_line(const struct pw_audit_record *record,
 {
     struct pw_audit_form form = {0};
     struct pw_audit_stamp stamp = {0};
-    struct pw_audit_extra extra = {.seq = seq, .id = id};
+    struct pw_tree tree = {0};
+    char prev[2 * PW_TREE_HASH + 1] = {0};
+    memset(prev, '0', sizeof prev - 1);
+    struct pw_audit_extra extra = {
+        .seq = seq,
+        .id = id,
+        .link = {"none/0", prev, &tree, seal_nothing, NULL},
+    };
     enum pw_err err = pw_audit_form_make(&form, identity, names);
     if (err == PW_E_OK) {
         err = pw_audit_form_line(&form, &stamp, record, &extra, out);

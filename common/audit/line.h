@@ -6,7 +6,9 @@
 #ifndef PW_COMMON_AUDIT_LINE_H
 #define PW_COMMON_AUDIT_LINE_H
 
+#include "common/audit/note.h"
 #include "common/audit/record.h"
+#include "common/audit/tree.h"
 #include "common/base/clock.h"
 
 enum { PW_AUDIT_LINE_MAX = 8192, PW_AUDIT_FORM_MAX = 5632 };
@@ -35,12 +37,25 @@ struct pw_audit_sum {
     uint64_t since_ns; /* wall time of the first */
 };
 
+/* What links a line to those before it (chain.h). */
+struct pw_audit_link {
+    const char *chain;          /* its id: nothing in it needs an escape */
+    const char *prev;           /* 64 hexadecimal digits */
+    const struct pw_tree *tree; /* over the lines before; START and ROTATE tell it */
+
+    /* CHECKPOINT: escape the note that seals the tree and binds `before`, the bytes of the
+     * line before it, into `out`; the length. */
+    size_t (*seal)(void *arg, struct pw_span before, char out[static PW_NOTE_JSON]);
+    void *arg;
+};
+
 /* What the writer adds to a record. */
 struct pw_audit_extra {
     uint64_t seq;
     const char *id;          /* ULID text */
     uint64_t lost;           /* records given up since the line before */
     struct pw_audit_sum sum; /* SUMMARY only */
+    struct pw_audit_link link;
 };
 
 /*

@@ -16,8 +16,9 @@
 #include "common/base/log.h"
 
 enum {
-    WRITE_BYTES = 256 * 1024,     /* lines of one write() */
-    KEEP_BYTES = 4 * 1024 * 1024, /* lines that wait for one fdatasync */
+    WRITE_BYTES = 256 * 1024,       /* lines of one write() */
+    KEEP_BYTES = 4 * 1024 * 1024,   /* lines that wait for one fdatasync */
+    WANTED = 2 * PW_AUDIT_LINE_MAX, /* a line, and a checkpoint that may go before it */
 };
 
 static const uint64_t ns_per_s = 1000000000;
@@ -70,8 +71,8 @@ pw_logfile_has_room(const struct pw_logfile *file)
     bool full = sink->regular && file->options.rotate_size > 0 &&
                 size >= file->options.rotate_size && !pw_sink_empty(sink) &&
                 file->next_rotation == 0;
-    return !full && pw_sink_room(sink) >= PW_AUDIT_LINE_MAX &&
-           sink->lines.len - sink->done + PW_AUDIT_LINE_MAX <= WRITE_BYTES;
+    return !full && pw_sink_room(sink) >= WANTED &&
+           sink->lines.len - sink->done + WANTED <= WRITE_BYTES;
 }
 
 static void

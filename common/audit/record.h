@@ -24,6 +24,7 @@ enum pw_audit_event {
     PW_EVENT_QUARANTINE,
     PW_EVENT_ROTATE,
     PW_EVENT_ERROR,
+    PW_EVENT_CHECKPOINT, /* the chain up to here is signed (chain.h) */
 };
 
 struct pw_audit_record {
@@ -70,9 +71,9 @@ struct pw_audit_names {
 };
 
 /*
- * Append the line of `record`, with its LF, to `out`. `seq` and `id` (ULID text) are the
- * writer's. At most 8 KiB: a `detail` that does not fit is left out and "detail_cut":true
- * says so. PW_E_NOMEM leaves `out` as it was.
+ * Append the line of `record`, with its LF, to `out`, as the first of a chain that nobody
+ * signs. `seq` and `id` (ULID text) are the writer's. At most 8 KiB: a `detail` that does
+ * not fit is left out and "detail_cut":true says so. PW_E_NOMEM leaves `out` as it was.
  */
 PW_CHECK_RESULT enum pw_err pw_audit_line(const struct pw_audit_record *record,
                                           const struct pw_audit_identity *identity,

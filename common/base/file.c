@@ -78,6 +78,55 @@ pw_file_write_all(int fd, struct pw_span bytes)
     return PW_E_OK;
 }
 
+static enum pw_err
+write_draft(const char *draft, struct pw_span bytes, mode_t mode)
+{
+    (void)unlink(draft); /* the leavings of a crash */
+    PW_CLEANUP(pw_file_close)
+    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0) {
+        return PW_E_CREATE;
+    }
+    enum pw_err err = pw_file_write_all(fd, bytes);
+    return err == PW_E_OK && fsync(fd) != 0 ? PW_E_IO : err;
+}
+
+/* The name is on the disk when its folder is. */
+static void
+sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int len = slash == NULL ? 1 : (int)(slash - path) + 1;
+    snprintf(folder, sizeof folder, "%.*s", len, slash == NULL ? "." : path);
+    PW_CLEANUP(pw_file_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* some file systems cannot */
+    }
+}
+
+enum pw_err
+pw_file_replace(const char *path, struct pw_span bytes, mode_t mode)
+{
+    char draft[PATH_MAX];
+    if (snprintf(draft, sizeof draft, "%s.new", path) >= (int)sizeof draft) {
+        errno = ENAMETOOLONG;
+        return PW_E_CREATE;
+    }
+    enum pw_err err = write_draft(draft, bytes, mode);
+    if (err == PW_E_OK && rename(draft, path) != 0) {
+        err = PW_E_IO;
+    }
+    if (err != PW_E_OK) {
+        int saved = errno;
+        (void)unlink(draft);
+        errno = saved;
+        return err;
+    }
+    sync_folder_of(path);
+    return PW_E_OK;
+}
+
 static int
 make_parents(const char *path)
 {

@@ -23,6 +23,14 @@ PW_CHECK_RESULT enum pw_err pw_file_read(const char *path, struct pw_buf *out);
 PW_CHECK_RESULT enum pw_err pw_file_write_all(int fd, struct pw_span bytes);
 
 /*
+ * Put `bytes` in the place of the file `path`: a draft beside it (PATH.new), synced and
+ * renamed. The folder is synced too. PW_E_CREATE or PW_E_IO (errno says more) leave the old
+ * file as it was.
+ */
+PW_CHECK_RESULT enum pw_err pw_file_replace(const char *path, struct pw_span bytes,
+                                            mode_t mode);
+
+/*
  * Open a directory, made 0700 (with its missing parents) when absent. Returns its
  * descriptor, or -1 with a sentence in `why`.
  */

@@ -74,6 +74,8 @@ pw_settings_free(struct pw_settings **settings)
     free(it->control);
     free(it->instance);
     free(it->audit_file);
+    free(it->audit_key);
+    free(it->audit_mirror);
     free(it->audit_publish);
     free(it->audit_syslog_socket);
     pw_zpl_free(&it->source);
@@ -346,6 +348,7 @@ anchor_paths(const struct reader *reader)
                      pw_environment_set(settings, "quarantine.seal") ? cwd : folder);
     }
     char **const in_state[] = {&settings->control, &settings->audit_file,
+                               &settings->audit_key, &settings->audit_mirror,
                                &settings->audit_syslog_socket};
     for (size_t i = 0; err == PW_E_OK && i < PW_COUNT(in_state); i++) {
         if (*in_state[i] != NULL && strcmp(*in_state[i], "-") != 0) {

@@ -76,6 +76,8 @@ struct pw_settings {
     char *audit_file; /* absolute, or "-" */
     bool audit_pass_each;
     size_t audit_queue;
+    char *audit_key;    /* absolute */
+    char *audit_mirror; /* absolute, or "-"; NULL: none */
     bool audit_sync_each;
     uint64_t audit_rotate_size;
     uint64_t audit_rotate_age_ms;

@@ -270,6 +270,22 @@ pw_key_id(const struct pw_key *key)
     return key->id;
 }
 
+const uint8_t *
+pw_key_public_bytes(const struct pw_key *key)
+{
+    return pw_suite_is_pair(key->suite) ? key->public_key : NULL;
+}
+
+bool
+pw_key_sign_text(const struct pw_key *key, struct pw_span text, uint8_t out[static 64])
+{
+    if (!pw_suite_is_pair(key->suite) || key->secret == NULL) {
+        return false;
+    }
+    crypto_sign_detached(out, NULL, text.ptr, text.len, key->secret);
+    return true;
+}
+
 const char *
 pw_key_channel(const struct pw_key *key)
 {

@@ -110,6 +110,16 @@ enum pw_role pw_key_role(const struct pw_key *key);
 const uint8_t *pw_key_id(const struct pw_key *key);   /* 8 bytes */
 const char *pw_key_channel(const struct pw_key *key); /* the pattern; "" means any */
 
+/* The 32 bytes of a pair's public half; NULL for a symmetric key. */
+const uint8_t *pw_key_public_bytes(const struct pw_key *key);
+
+/*
+ * Ed25519 (RFC 8032) over the bytes themselves, for formats that say what is signed, such
+ * as the notes of common/audit. False for a key that is no pair, or only verifies.
+ */
+PW_CHECK_RESULT bool pw_key_sign_text(const struct pw_key *key, struct pw_span text,
+                                      uint8_t out[static 64]);
+
 /* The file in its folder that it was loaded from, such as "a.pwkey"; "" for a key without.
  */
 const char *pw_key_file(const struct pw_key *key);

@@ -52,10 +52,14 @@ def test_every_line_is_short_ascii_and_fits_the_schema(log):
 def test_the_schema_is_closed():
     line = {"ts": "2026-11-21T23:40:00.123456Z", "schema": "picklewall.audit/1", "event": "start",
             "id": "01JD8Z3W5K9Q2M7X4T6B1C0V8R", "seq": 1, "level": "info", "inst": "a",
-            "host": "b", "ver": "1", "pid": 2}
+            "host": "b", "ver": "1", "pid": 2, "chain": "a/1795304398001", "prev": 64 * "0"}
     jsonschema.validate(line, SCHEMA)
+    for needed in line:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({key: value for key, value in line.items() if key != needed}, SCHEMA)
     for wrong in ({"extra": 1}, {"seq": 0}, {"seq": 2 ** 53}, {"verdict": "pass"},
-                  {"event": "frame"}, {"reason": "import.denied"}):
+                  {"event": "frame"}, {"reason": "import.denied"}, {"event": "checkpoint"},
+                  {"checkpoint": {"size": 1, "note": ""}}, {"event": "stop", "tree": [43 * "A" + "="]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**line, **wrong}, SCHEMA)
 

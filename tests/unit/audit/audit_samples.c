@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Writes an audit log with every kind of event, reason and signature state, and with
- * hostile names, for readers in other languages to check: audit_samples FILE.
+ * hostile names, for readers in other languages to check: audit_samples FILE. The key that
+ * signs checkpoints, and what else belongs to the chain, comes into the folder of FILE.
  */
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,9 +119,14 @@ push_everything(struct pw_audit *audit, int channel)
 int
 main(int argc, char **argv)
 {
+    char path[PATH_MAX] = "";
+    snprintf(path, sizeof path, "%s", argc == 2 ? argv[1] : "");
+    const char *folder = dirname(path);
     for (int pass_each = 0; argc == 2 && pass_each < 2; pass_each++) {
-        struct pw_audit_options options = {
-            .path = argv[1], .instance = "samples", .pass_each = pass_each != 0};
+        struct pw_audit_options options = {.path = argv[1],
+                                           .instance = "samples",
+                                           .pass_each = pass_each != 0,
+                                           .state = folder};
         struct pw_why why = {{0}};
         struct pw_audit *audit = pw_audit_open(&options, &why);
         if (audit == NULL) {

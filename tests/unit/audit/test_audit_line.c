@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@ static const uint64_t wall = 1795304400123456789;
     "\"event\":\"" event "\",\"id\":\"01JD8Z3W5K9Q2M7X4T6B1C0V8R\",\"seq\":7,"             \
     "\"level\":\"" level "\"," WHO
 
+/* What every line ends with here. */
+#define LINK                                                                               \
+    ",\"chain\":\"wall-0/1795304398001\",\"prev\":\""                                      \
+    "00000000000000000000000000000000000000000000000000000000000000ff\"}\n"
+
 struct line_case {
     const char *name;
     struct pw_audit_record record;
@@ -45,44 +51,44 @@ static const struct line_case line_cases[] = {
       .frames = 1, .ops = 22, .depth = 3, .memo = 4, .bytes = 412, .dur_ns = 19000}, &jobs, {0}, NULL,
      HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
      "\"msg\":{\"frames\":1,\"bytes\":412},"
-     "\"pickle\":{\"proto\":4,\"ops\":22,\"depth\":3,\"memo\":4},\"dur_us\":19}\n"},
+     "\"pickle\":{\"proto\":4,\"ops\":22,\"depth\":3,\"memo\":4},\"dur_us\":19" LINK},
     {"an opaque pass, not scanned",
      {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .enforced = true, .frames = 2, .bytes = 0,
       .dur_ns = 1002}, &jobs, {0}, NULL,
      HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
-     "\"msg\":{\"frames\":2,\"bytes\":0},\"dur_us\":1.002}\n"},
+     "\"msg\":{\"frames\":2,\"bytes\":0},\"dur_us\":1.002" LINK},
     {"a refusal with its detail",
      {.event = PW_EVENT_FRAME, .verdict = PW_QUARANTINE, .enforced = true,
       .reason = PW_R_IMPORT_DENIED, .frames = 1, .bytes = 40}, &jobs, {.lost = 3}, "\"finds\":[]",
      HEAD("frame", "high") CHAN ",\"verdict\":\"quarantine\",\"enforced\":true,"
      "\"reason\":\"import.denied\",\"reason_text\":\"a name that the policy does not allow\","
-     "\"msg\":{\"frames\":1,\"bytes\":40},\"lost\":3,\"finds\":[]}\n"},
+     "\"msg\":{\"frames\":1,\"bytes\":40},\"lost\":3,\"finds\":[]" LINK},
     {"a finding that is graver than the reason",
      {.event = PW_EVENT_FRAME, .verdict = PW_DROP, .enforced = true, .level = PW_LEVEL_CRITICAL,
       .reason = PW_R_IMPORT_DENIED, .frames = 1, .bytes = 40}, &jobs, {0}, NULL,
      HEAD("frame", "critical") CHAN ",\"verdict\":\"drop\",\"enforced\":true,"
      "\"reason\":\"import.denied\",\"reason_text\":\"a name that the policy does not allow\","
-     "\"msg\":{\"frames\":1,\"bytes\":40}}\n"},
+     "\"msg\":{\"frames\":1,\"bytes\":40}" LINK},
     {"a violation that is only reported",
      {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .reason = PW_R_PICKLE_NO_STOP, .frames = 1,
       .bytes = 1}, &jobs, {0}, NULL,
      HEAD("frame", "medium") CHAN ",\"verdict\":\"pass\",\"enforced\":false,"
      "\"reason\":\"pickle.no_stop\",\"reason_text\":\"the bytes end without STOP\","
-     "\"msg\":{\"frames\":1,\"bytes\":1}}\n"},
+     "\"msg\":{\"frames\":1,\"bytes\":1}" LINK},
     {"a good signature",
      {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .enforced = true, .frames = 1, .bytes = 9,
       .sig = {.state = PW_SIG_OK, .suite = 1, .key_id = {0x5b, 0x2e, 0x11, 0xc0, 0x9d, 0x7a, 0x4f, 0x10},
               .epoch = 1795304400000, .seq = 88, .time_ns = 1795304400119000000}}, &jobs, {0}, NULL,
      HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
      "\"msg\":{\"frames\":1,\"bytes\":9},\"sig\":{\"state\":\"ok\",\"suite\":1,"
-     "\"kid\":\"5b2e11c09d7a4f10\",\"epoch\":1795304400000,\"seq\":88,\"age_ms\":4}}\n"},
+     "\"kid\":\"5b2e11c09d7a4f10\",\"epoch\":1795304400000,\"seq\":88,\"age_ms\":4}" LINK},
     {"a good signature of another program",
      {.event = PW_EVENT_FRAME, .verdict = PW_PASS, .enforced = true, .frames = 1, .bytes = 9,
       .sig = {.state = PW_SIG_UNDATED, .key_id = {0x5b, 0x2e, 0x11, 0xc0, 0x9d, 0x7a, 0x4f, 0x10}}},
      &jobs, {0}, NULL,
      HEAD("frame", "info") CHAN ",\"verdict\":\"pass\",\"enforced\":true,"
      "\"msg\":{\"frames\":1,\"bytes\":9},\"sig\":{\"state\":\"ok_undated\","
-     "\"kid\":\"5b2e11c09d7a4f10\"}}\n"},
+     "\"kid\":\"5b2e11c09d7a4f10\"}" LINK},
     {"a trailer that lies about everything stays readable numbers",
      {.event = PW_EVENT_FRAME, .verdict = PW_DROP, .enforced = true, .reason = PW_R_SIG_BAD,
       .frames = 65535, .bytes = UINT64_MAX,
@@ -92,27 +98,47 @@ static const struct line_case line_cases[] = {
      "\"reason\":\"sig.bad\",\"reason_text\":\"the signature does not fit the message\","
      "\"msg\":{\"frames\":65535,\"bytes\":9007199254740991},\"sig\":{\"state\":\"bad\",\"suite\":255,"
      "\"kid\":\"0000000000000000\",\"epoch\":9007199254740991,\"seq\":9007199254740991,"
-     "\"age_ms\":-16651439673586}}\n"},
+     "\"age_ms\":-16651439673586}" LINK},
     {"no trailer where one was wanted",
      {.event = PW_EVENT_FRAME, .verdict = PW_DROP, .enforced = true, .reason = PW_R_SIG_MISSING,
       .frames = 1, .bytes = 1, .sig = {.state = PW_SIG_MISSING, .reason = PW_R_SIG_MISSING}}, &jobs, {0}, NULL,
      HEAD("frame", "high") CHAN ",\"verdict\":\"drop\",\"enforced\":true,"
      "\"reason\":\"sig.missing\",\"reason_text\":\"no signature where one is required\","
-     "\"msg\":{\"frames\":1,\"bytes\":1},\"sig\":{\"state\":\"missing\"}}\n"},
+     "\"msg\":{\"frames\":1,\"bytes\":1},\"sig\":{\"state\":\"missing\"}" LINK},
     {"a summary",
      {.event = PW_EVENT_SUMMARY}, &jobs,
      {.sum = {.messages = 1000, .bytes = 412000, .since_ns = 1795304399000000000}}, NULL,
      HEAD("summary", "info") CHAN
-     ",\"summary\":{\"messages\":1000,\"bytes\":412000,\"since\":\"2026-11-21T23:39:59.000000Z\"}}\n"},
+     ",\"summary\":{\"messages\":1000,\"bytes\":412000,\"since\":\"2026-11-21T23:39:59.000000Z\"}" LINK},
     {"the start, which belongs to no channel", {.event = PW_EVENT_START}, &none, {0}, "\"config\":\"x\"",
-     HEAD("start", "info") ",\"config\":\"x\"}\n"},
-    {"an error of ours", {.event = PW_EVENT_ERROR}, &none, {0}, NULL, HEAD("error", "high") "}\n"},
+     HEAD("start", "info") ",\"config\":\"x\",\"tree\":[\"/+8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+     "\"ABCDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]" LINK},
+    {"a checkpoint, whose note knows how much of the line is before it", {.event = PW_EVENT_CHECKPOINT},
+     &none, {0}, NULL,
+     HEAD("checkpoint", "info") ",\"checkpoint\":{\"size\":3,\"note\":\"232 bytes before\"}" LINK},
+    {"an error of ours", {.event = PW_EVENT_ERROR}, &none, {0}, NULL, HEAD("error", "high") LINK},
     {"an event nobody knows is an error, a verdict nobody knows a drop",
      {.event = 200, .verdict = 200, .reason = 255}, &none, {0}, NULL,
      HEAD("error", "critical") ",\"reason\":\"internal.error\","
-     "\"reason_text\":\"the wall could not examine the message\"}\n"},
+     "\"reason_text\":\"the wall could not examine the message\"" LINK},
 };
 /* clang-format on */
+
+static size_t
+seal(void *arg, struct pw_span before, char out[static PW_NOTE_JSON])
+{
+    (void)arg;
+    return (size_t)snprintf(out, PW_NOTE_JSON, "%zu bytes before", before.len);
+}
+
+static void
+link_up(struct pw_audit_extra *extra, const struct pw_tree *tree)
+{
+    extra->link.chain = "wall-0/1795304398001";
+    extra->link.prev = "00000000000000000000000000000000000000000000000000000000000000ff";
+    extra->link.tree = tree;
+    extra->link.seal = seal;
+}
 
 static struct pw_buf
 make(const struct pw_audit_record *record, const struct pw_audit_names *names,
@@ -125,8 +151,11 @@ make(const struct pw_audit_record *record, const struct pw_audit_names *names,
     char *text = detail == NULL ? NULL : strdup(detail);
     copy.wall_ns = wall;
     copy.detail = text;
+    static const struct pw_tree three = {.size = 3,
+                                         .range = {{0xff, 0xef}, {0x00, 0x10, 0x83}}};
     extra.seq = 7;
     extra.id = id;
+    link_up(&extra, &three);
     assert_int_equal(pw_audit_form_make(&form, &identity, names), PW_E_OK);
     assert_int_equal(pw_audit_form_line(&form, &stamp, &copy, &extra, &out), PW_E_OK);
     assert_int_equal(pw_buf_append(&out, (struct pw_span){(const uint8_t *)"", 1}),
@@ -165,7 +194,9 @@ one_second_cached_is_not_the_next(void **state)
         "1970-01-01T00:00:00.000000Z"};
     for (size_t i = 0; i < PW_COUNT(times); i++) {
         struct pw_audit_record record = {.wall_ns = times[i], .event = PW_EVENT_STOP};
+        static const struct pw_tree empty = {0};
         struct pw_audit_extra extra = {.seq = 1, .id = id};
+        link_up(&extra, &empty);
         pw_buf_clear(&out);
         assert_int_equal(pw_audit_form_line(&form, &stamp, &record, &extra, &out), PW_E_OK);
         assert_memory_equal(out.bytes + strlen("{\"ts\":\""), texts[i], 27);
@@ -220,7 +251,7 @@ a_detail_that_does_not_fit_is_left_out_and_said(void **state)
             make(&line_cases[0].record, &jobs, (struct pw_audit_extra){0}, detail);
         out.len--;
         assert_tame(&out);
-        bool cut = strstr((const char *)out.bytes, "\"detail_cut\":true}\n") != NULL;
+        bool cut = strstr((const char *)out.bytes, "\"detail_cut\":true" LINK) != NULL;
         bool whole = strstr((const char *)out.bytes, detail) != NULL;
         assert_true(cut != whole);
         assert_true(len > 7300 ? len < 8200 || cut : whole);

@@ -189,7 +189,7 @@ records_become_lines_in_order(void **state)
     const char *second = strstr((char *)text.bytes, "\"seq\":2,");
     const char *third = strstr((char *)text.bytes, "\"seq\":3,");
     assert_true(first != NULL && first < second && second < third);
-    assert_non_null(strstr(second, "\"finds\":[{\"mod\":\"posix\"}]}\n"));
+    assert_non_null(strstr(second, "\"finds\":[{\"mod\":\"posix\"}],\"chain\":\"test/"));
     pw_buf_free(&text);
 }
 

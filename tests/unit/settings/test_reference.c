@@ -132,6 +132,8 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
         "PICKLEWALL_AUDIT_FILE",
         "PICKLEWALL_AUDIT_PASS",
         "PICKLEWALL_AUDIT_QUEUE",
+        "PICKLEWALL_AUDIT_KEY",
+        "PICKLEWALL_AUDIT_MIRROR",
         "PICKLEWALL_AUDIT_SYNC",
         "PICKLEWALL_AUDIT_ROTATE_SIZE",
         "PICKLEWALL_AUDIT_ROTATE_AGE",

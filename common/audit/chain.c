@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/audit/chain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "common/audit/chain_key.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/hex.h"
+#include "common/base/log.h"
+
+enum {
+    INSTANCE_MAX = 64,
+    NEWS_MAX = 2048,
+    NOTES_WAITING = 16, /* for the mirror; a write to the log holds two or three */
+};
+
+static const uint64_t late_ns = UINT64_C(10) * 1000000000;
+
+struct pw_chain {
+    struct pw_chain_state now; /* after the line that was added last */
+    char prev[2 * PW_TREE_HASH + 1];
+    uint64_t sealed;     /* size of the newest checkpoint */
+    bool ends_in_seal;   /* the last line is a checkpoint */
+    uint64_t open_since; /* pw_clock_steady of the oldest unsealed line; 0: none */
+
+    struct pw_key *key;
+    char *path;                 /* of the state file; NULL: none is kept */
+    struct pw_chain_state kept; /* at the newest checkpoint */
+    bool unsaved;               /* `kept` is not in the file */
+    bool was_closed;            /* the file said so, and nothing was added since */
+    bool save_failed;
+
+    int mirror;
+    char *mirror_path;
+    bool mirror_failed;
+    struct pw_buf notes; /* for the mirror, until their lines are written */
+
+    char news[NEWS_MAX];
+    char *alarm;
+};
+
+/* ---- lines ---- */
+
+uint64_t
+pw_chain_next(const struct pw_chain *chain)
+{
+    return chain->now.tree.size + 1;
+}
+
+/* What a checkpoint says is known before its line is: the note binds the line's start. */
+static size_t
+make_note(struct pw_chain *chain, struct pw_span before, char out[static PW_NOTE_MAX])
+{
+    struct pw_checkpoint point = {
+        .origin = pw_span_str(chain->now.id), .size = chain->now.tree.size, .bound = true};
+    pw_tree_root(&chain->now.tree, point.root);
+    crypto_hash_sha256(point.line, before.ptr, before.len);
+    return pw_note_make(&point, chain->key, out);
+}
+
+static size_t
+seal(void *arg, struct pw_span before, char out[static PW_NOTE_JSON])
+{
+    struct pw_chain *chain = arg;
+    char note[PW_NOTE_MAX];
+    size_t len = make_note(chain, before, note);
+    if (chain->mirror >= 0 && chain->notes.limit - chain->notes.len > len) {
+        note[len] = '\n'; /* between notes */
+        (void)!pw_buf_append(&chain->notes,
+                             (struct pw_span){(const uint8_t *)note, len + 1});
+    }
+    return pw_note_escape((struct pw_span){(const uint8_t *)note, len}, out);
+}
+
+struct pw_audit_link
+pw_chain_link(struct pw_chain *chain)
+{
+    return (struct pw_audit_link){
+        .chain = chain->now.id,
+        .prev = chain->prev,
+        .tree = &chain->now.tree,
+        .seal = seal,
+        .arg = chain,
+    };
+}
+
+static void
+note_kind(struct pw_chain *chain, enum pw_audit_event event)
+{
+    chain->ends_in_seal = event == PW_EVENT_CHECKPOINT;
+    if (chain->ends_in_seal) {
+        chain->sealed = chain->now.tree.size - 1;
+        chain->open_since = 0;
+        chain->kept = chain->now;
+        chain->unsaved = true;
+    } else if (chain->open_since == 0) {
+        chain->open_since = pw_clock_steady();
+    }
+}
+
+void
+pw_chain_add(struct pw_chain *chain, struct pw_span line, enum pw_audit_event event)
+{
+    uint8_t leaf[PW_TREE_HASH];
+    crypto_hash_sha256(chain->now.hash, line.ptr, line.len);
+    struct pw_span entry = {chain->now.hash, sizeof chain->now.hash};
+    pw_hex_encode(entry, chain->prev);
+    pw_tree_leaf(entry, leaf);
+    pw_tree_append(&chain->now.tree, leaf);
+    chain->was_closed = false;
+    note_kind(chain, event);
+}
+
+bool
+pw_chain_is_full(const struct pw_chain *chain)
+{
+    return chain->key != NULL && !pw_chain_is_sealed(chain) &&
+           chain->now.tree.size - chain->sealed >= PW_CHAIN_EVERY;
+}
+
+bool
+pw_chain_is_late(const struct pw_chain *chain, uint64_t now)
+{
+    return chain->key != NULL && chain->open_since != 0 &&
+           now - chain->open_since >= late_ns;
+}
+
+bool
+pw_chain_is_sealed(const struct pw_chain *chain)
+{
+    return chain->key == NULL || chain->ends_in_seal || chain->now.tree.size == 0;
+}
+
+/* ---- what is kept of it ---- */
+
+void
+pw_chain_written(struct pw_chain *chain)
+{
+    if (chain->mirror < 0 || chain->notes.len == 0) {
+        return;
+    }
+    bool failed = pw_file_write_all(chain->mirror, pw_buf_span(&chain->notes)) != PW_E_OK;
+    if (failed && !chain->mirror_failed) {
+        pw_log(PW_LOG_ERROR, "%s: %s; checkpoints are missing in the mirror until it works",
+               chain->mirror_path, strerror(errno));
+    }
+    chain->mirror_failed = failed;
+    pw_buf_clear(&chain->notes);
+}
+
+static void
+save(struct pw_chain *chain)
+{
+    uint8_t room[PW_CHAIN_STATE_MAX];
+    struct pw_buf text = {.bytes = room, .cap = sizeof room, .limit = sizeof room};
+    enum pw_err err = pw_chain_state_format(&chain->kept, &text);
+    if (err == PW_E_OK) {
+        err = pw_file_replace(chain->path, pw_buf_span(&text), 0600);
+    }
+    if (err != PW_E_OK && !chain->save_failed) {
+        pw_log(PW_LOG_ERROR,
+               "%s: %s; make room, or a restart will not know where the audit log ended",
+               chain->path, strerror(errno));
+    }
+    chain->save_failed = err != PW_E_OK;
+    chain->unsaved = chain->save_failed;
+}
+
+void
+pw_chain_save(struct pw_chain *chain, bool closed)
+{
+    if (chain->path == NULL) {
+        return;
+    }
+    bool ended =
+        closed && (chain->was_closed || (chain->ends_in_seal && chain->kept.tree.size > 0));
+    if (!chain->unsaved && chain->kept.closed == ended) {
+        return;
+    }
+    chain->kept.closed = ended;
+    save(chain);
+}
+
+const char *
+pw_chain_news(const struct pw_chain *chain)
+{
+    return chain->news;
+}
+
+const char *
+pw_chain_alarm(const struct pw_chain *chain)
+{
+    return chain->alarm;
+}
+
+/* ---- open and close ---- */
+
+/* Whatever the instance is called, nothing in an id needs an escape. */
+static void
+make_id(struct pw_chain *chain, const char *instance)
+{
+    static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    char name[INSTANCE_MAX + 1];
+    snprintf(name, sizeof name, "%s", instance[0] != '\0' ? instance : "_");
+    for (char *c = name + strspn(name, harmless); *c != '\0'; c += strspn(c, harmless)) {
+        *c = '_';
+    }
+    snprintf(chain->now.id, sizeof chain->now.id, "%s/%" PRIu64, name,
+             pw_clock_wall() / 1000000);
+}
+
+static void
+begin_new(struct pw_chain *chain, const char *instance)
+{
+    chain->now = (struct pw_chain_state){0};
+    make_id(chain, instance);
+    memset(chain->prev, '0', sizeof chain->prev - 1);
+    chain->kept = chain->now;
+    chain->unsaved = true;
+    snprintf(chain->news, sizeof chain->news, "\"chain\":{\"what\":\"new\"}");
+}
+
+static enum pw_err
+open_mirror(struct pw_chain *chain, const char *path, struct pw_why *why)
+{
+    if (path == NULL) {
+        return PW_E_OK;
+    }
+    chain->notes.limit = NOTES_WAITING * PW_NOTE_MAX;
+    chain->mirror_path = strdup(path);
+    if (chain->mirror_path == NULL ||
+        pw_buf_reserve(&chain->notes, chain->notes.limit) != PW_E_OK) {
+        return pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
+    }
+    chain->mirror =
+        strcmp(path, "-") == 0
+            ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+            : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    if (chain->mirror < 0) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s: %s; name a file for audit.mirror that this user may append to",
+                       path, strerror(errno));
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+open_state(struct pw_chain *chain, const struct pw_chain_options *options,
+           struct pw_why *why)
+{
+    char path[PATH_MAX];
+    if (options->state == NULL) {
+        return PW_E_OK;
+    }
+    snprintf(path, sizeof path, "%s/audit.pwkey", options->state);
+    chain->key = pw_chain_key_open(options->key != NULL ? options->key : path, why);
+    if (chain->key == NULL) {
+        return PW_E_CONFIG;
+    }
+    snprintf(path, sizeof path, "%s/audit.chain", options->state);
+    chain->path = strdup(path);
+    return chain->path != NULL ? PW_E_OK
+                               : pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
+}
+
+struct pw_chain *
+pw_chain_open(const struct pw_chain_options *options, struct pw_why *why)
+{
+    struct pw_chain *chain = calloc(1, sizeof *chain);
+    if (chain == NULL) {
+        (void)pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
+        return NULL;
+    }
+    chain->mirror = -1;
+    begin_new(chain, options->instance);
+    enum pw_err err = open_state(chain, options, why);
+    err = err == PW_E_OK ? open_mirror(chain, options->mirror, why) : err;
+    if (err != PW_E_OK) {
+        pw_chain_free(&chain);
+    }
+    return chain;
+}
+
+void
+pw_chain_free(struct pw_chain **chain)
+{
+    if (*chain == NULL) {
+        return;
+    }
+    pw_key_free(&(*chain)->key);
+    pw_file_close(&(*chain)->mirror);
+    pw_buf_free(&(*chain)->notes);
+    free((*chain)->mirror_path);
+    free((*chain)->path);
+    free((*chain)->alarm);
+    free(*chain);
+    *chain = NULL;
+}
