@@ -295,7 +295,7 @@ is_special(const uint8_t *bytes, struct pw_value key)
     return bytes[key.ref + head] == '_' || is_args(bytes, key.ref, head);
 }
 
-/* Some key among keys and values may be in the table of effects.c. */
+/* Some key among keys and values may be in the table of effects_fill.c. */
 static bool
 has_special(const struct pw_scan *m, const struct pw_value *first,
             const struct pw_value *top)
