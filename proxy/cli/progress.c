@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "proxy/cli/screen.h"
 
 enum { BAR = 20, LINE = 160, USUAL_WIDTH = 80 };
 
@@ -44,18 +45,6 @@ pw_progress_hide(struct pw_progress *progress)
     }
 }
 
-/* "412 B", "1.4 KiB", "3.0 GiB". */
-static void
-format_size(double bytes, char *out, size_t room)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    for (; bytes >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++) {
-        bytes /= 1024;
-    }
-    snprintf(out, room, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-}
-
 /* One column is left free: a cursor behind the last one may wrap. */
 static int
 columns(void)
@@ -69,14 +58,14 @@ columns(void)
 static void
 draw(struct pw_progress *progress, uint64_t now_ns)
 {
-    char bar[BAR + 1], size[16], rate[16], line[LINE];
+    char bar[BAR + 1], size[PW_QUANTITY_TEXT], rate[PW_QUANTITY_TEXT], line[LINE];
     double seconds = (double)(now_ns - progress->start_ns) / 1e9;
     size_t full = progress->files == 0 ? BAR : progress->done * BAR / progress->files;
     memset(bar, ' ', BAR);
     memset(bar, '#', full < BAR ? full : BAR);
     bar[BAR] = '\0';
-    format_size((double)progress->bytes, size, sizeof size);
-    format_size((double)progress->bytes / seconds, rate, sizeof rate);
+    pw_quantity_size((double)progress->bytes, size);
+    pw_quantity_size((double)progress->bytes / seconds, rate);
     snprintf(line, sizeof line, "[%s] %zu of %zu files, %s, %s/s, %zu refused", bar,
              progress->done, progress->files, size, rate, progress->refused);
     fprintf(stderr, "\r%.*s\033[K", columns(), line);
