@@ -25,6 +25,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/quarantine/store.h"
+#include "proxy/daemon_quarantine.h"
 #include "proxy/layout.h"
 #include "proxy/port_zmq.h"
 
@@ -277,15 +278,6 @@ open_keys(struct pw_daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
-open_store(struct pw_daemon *self, struct pw_why *why)
-{
-    char path[PATH_LIMIT];
-    snprintf(path, sizeof path, "%s/quarantine", self->settings->state);
-    self->store = pw_store_open(path, why);
-    return self->store != NULL ? PW_E_OK : PW_E_CREATE;
-}
-
-static enum pw_err
 open_audit(struct pw_daemon *self, struct pw_why *why)
 {
     const struct pw_settings *settings = self->settings;
@@ -336,7 +328,7 @@ static enum pw_err
 open_daemon(struct pw_daemon *self, struct pw_why *why)
 {
     static enum pw_err (*const steps[])(struct pw_daemon *, struct pw_why *) = {
-        open_signals,           open_keys,  open_state, open_store, open_audit,
+        open_signals,           open_keys,  open_state, pw_daemon_open_store, open_audit,
         pw_daemon_open_control, make_lanes,
     };
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
@@ -728,7 +720,8 @@ sooner(int a, int b)
 static int
 next_duty(const struct pw_daemon *self)
 {
-    int duty = self->abort_at != 0 ? GIVE_UP_MS : -1;
+    int duty = pw_daemon_store_wait_ms(self);
+    duty = self->abort_at != 0 ? sooner(duty, GIVE_UP_MS) : duty;
     if (self->control != NULL) {
         duty = sooner(duty, pw_control_wait_ms(self->control));
     }
@@ -795,6 +788,7 @@ watch(struct pw_daemon *self, struct pw_why *why)
         if (self->control != NULL) {
             pw_control_serve(self->control);
         }
+        pw_daemon_store_tick(self);
         if (pw_clock_steady() >= self->keys_at) {
             (void)look_at_keys(self, NULL);
         }
@@ -866,6 +860,7 @@ work(struct pw_daemon *self, struct pw_why *why)
     if (err == PW_E_OK) { /* the log begins with what this wall is */
         audit_start(self);
         pw_daemon_recover(self);
+        pw_daemon_store_started(self);
     }
     let_go(self, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     if (err == PW_E_OK) {

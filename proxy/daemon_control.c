@@ -12,6 +12,7 @@
 #include <zmq.h>
 
 #include "common/base/clock.h"
+#include "proxy/daemon_quarantine.h"
 
 enum { TAKING_MS = 100, REOPEN_MS = 500 };
 
@@ -118,6 +119,7 @@ answer_status(void *arg, const struct pw_control_peer *peer, const char *argumen
     pw_json_bool(json, "stopping", atomic_load(&self->order) != PW_ORDER_RUN);
     write_keys_state(self, json);
     write_log_state(self, json);
+    pw_daemon_write_store_state(self, json);
     pw_json_array(json, "channels");
     for (size_t i = 0; i < self->lane_count; i++) {
         const struct pw_lane *lane = &self->lanes[i];
@@ -203,9 +205,8 @@ answer_reopen(void *arg, const struct pw_control_peer *peer, const char *argumen
 }
 
 static const struct pw_control_command control_commands[] = {
-    {"status", true, answer_status},
-    {"reopen", false, answer_reopen},
-    {"reload", false, answer_reload},
+    {"status", true, answer_status},    {"reopen", false, answer_reopen},
+    {"reload", false, answer_reload},   {"purge", true, pw_daemon_answer_purge},
     {"version", false, answer_version},
 };
 

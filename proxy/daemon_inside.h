@@ -69,6 +69,9 @@ struct pw_daemon {
     struct pw_why keys_why;      /* of the last refusal */
     struct pw_asker keys_by;     /* who wanted that news */
     uint64_t keys_at;            /* steady clock: look at the key folder then */
+    uint64_t store_at;           /* steady clock: look at the quarantine then */
+    unsigned store_ticks;        /* how often that was done */
+    bool store_trouble;          /* the last time it failed, and that was said */
     uint64_t started_at;         /* steady clock */
     uint64_t abort_at;           /* steady clock; 0: not draining */
 };

@@ -30,6 +30,7 @@ enum pw_folder {
     PW_FOLDER_TMP,
     PW_FOLDER_OBJ,
     PW_FOLDER_CORRUPT,
+    PW_FOLDER_NOTES,
     PW_FOLDER_COUNT
 };
 

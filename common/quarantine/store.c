@@ -16,7 +16,7 @@ static const char *const folder_names[PW_FOLDER_COUNT] = {
     [PW_FOLDER_HOLD] = "hold",         [PW_FOLDER_RELEASING] = "releasing",
     [PW_FOLDER_RELEASED] = "released", [PW_FOLDER_PURGED] = "purged",
     [PW_FOLDER_TMP] = "tmp",           [PW_FOLDER_OBJ] = "obj",
-    [PW_FOLDER_CORRUPT] = "corrupt",
+    [PW_FOLDER_CORRUPT] = "corrupt",   [PW_FOLDER_NOTES] = "notes",
 };
 
 const char *

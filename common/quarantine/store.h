@@ -219,4 +219,20 @@ PW_CHECK_RESULT enum pw_err pw_store_forget(struct pw_store *store,
                                             enum pw_store_state state, struct pw_gone *gone,
                                             struct pw_why *why);
 
+/* ---- what is done while no wall runs ---- */
+
+/*
+ * Leave a note, members of a JSON object, for the audit log of the next wall, durably. The
+ * store is open for writing. PW_E_IO.
+ */
+PW_CHECK_RESULT enum pw_err pw_store_note(struct pw_store *store, struct pw_span members,
+                                          struct pw_why *why);
+
+/* Visit all notes, oldest first, each with its ULID. PW_E_IO, PW_E_NOMEM, PW_E_LIMIT. */
+PW_CHECK_RESULT enum pw_err pw_store_notes(struct pw_store *store, pw_store_visit *visit,
+                                           void *arg, struct pw_why *why);
+
+/* They are in the log: remove them. */
+void pw_store_notes_told(struct pw_store *store);
+
 #endif
