@@ -10,7 +10,7 @@ pw_entry_read(const struct pw_store *store, enum pw_store_state state, const cha
 {
     char name[PW_ENTRY_FILE];
     snprintf(name, sizeof name, "%.*s.json", (int)PW_ULID_NAME, entry);
-    if (store->folders[state] < 0) {
+    if (store->folders[state] < 0 || !pw_is_entry_file(name)) {
         return PW_E_NO_INPUT;
     }
     enum pw_err err = pw_store_read_at(store->folders[state], name, out);

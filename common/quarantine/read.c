@@ -13,7 +13,9 @@ static enum pw_err
 load(const struct pw_store *store, int shelf, const char *object, struct pw_buf *out,
      struct pw_why *why)
 {
-    enum pw_err err = shelf < 0 ? PW_E_NO_INPUT : pw_store_read_at(shelf, object, out);
+    enum pw_err err = shelf < 0 || !pw_is_object_file(object)
+                          ? PW_E_NO_INPUT
+                          : pw_store_read_at(shelf, object, out);
     return err == PW_E_OK ? err
                           : pw_fail(why, err, "%s/obj/%.2s/%s: %s", store->path, object,
                                     object, pw_err_text(err));
