@@ -66,7 +66,7 @@ class Wall:
 
     made = []  # in this test: conftest.py looks through their logs when it has ended
 
-    def __init__(self, folder, *channels, drain="10s", keys=None, audit_pass="each", more="",
+    def __init__(self, folder, *channels, drain="10s", keys=None, audit_pass="each", audit_more="", more="",
                  environment=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,8 @@ class Wall:
         self.words = self.folder / "stderr"
         lines = [f'state = "{self.state}"', f'drain_timeout = "{drain}"']
         lines += [f'keys = "{keys}"'] if keys else []
-        lines += ["audit", f'    pass = "{audit_pass}"', "channel", *channels, more]
+        lines += ["audit", f'    pass = "{audit_pass}"', *(f"    {line}" for line in audit_more.splitlines())]
+        lines += ["channel", *channels, more]
         self.config.write_text("\n".join(lines) + "\n")
         self.environment = {**os.environ, "PICKLEWALL_POLICIES": str(ROOT / "config/policies"), **dict(environment)}
         self.process = None
