@@ -5,6 +5,7 @@ Lines are many and alike, and the validator is slow: what is well formed and dif
 hashes, numbers) is made the same first, and each line that is left is validated once.
 """
 
+import gzip
 import json
 import pathlib
 import re
@@ -33,7 +34,8 @@ def kind_of(line):
 
 def check_lines(path, torn=0):
     """AssertionError at the first line that does not fit; `torn` of them may be cut short by a kill."""
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    for number, line in enumerate(text.splitlines(), 1):
         kind = kind_of(line)
         if kind in seen:
             continue
