@@ -410,7 +410,8 @@ add_line(struct pw_audit *audit, struct round *round, const struct pw_audit_reco
     pw_chain_add(audit->chain,
                  (struct pw_span){lines->bytes + start, lines->len - start - 1},
                  (enum pw_audit_event)record->event);
-    audit->file.used = audit->file.used || record->event != PW_EVENT_ROTATE;
+    audit->file.used = audit->file.used || (record->event != PW_EVENT_ROTATE &&
+                                            record->event != PW_EVENT_CHECKPOINT);
     round->lines++;
     round->lost = 0;
     copy_line(audit, record, channel, start);
