@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/pipeline.h"
+#include "proxy/pipeline_inside.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/json.h"
 #include "common/pickle/layer.h"
 #include "common/pickle/opcode.h"
 #include "common/pickle/scan.h"
-
-struct pw_pipeline {
-    struct pw_pipeline_options options;
-    struct pw_scan *scan;
-    struct pw_layer *layer;
-    struct pw_span *payload; /* max_frames + 1 of them: the frames without the trailer */
-    uint8_t trailer[PW_TRAILER_MAX];
-    struct pw_decision_find finds[PW_FINDS_MAX];
-};
-
-/* One message on its way through. */
-struct passage {
-    struct pw_pipeline *pipe;
-    const struct pw_span *frames; /* the payload */
-    size_t count;
-    size_t frame; /* under examination */
-    size_t gap;   /* so many frames of the message, from `gap_at` on, are no payload */
-    size_t gap_at;
-    struct pw_decision *out;
-};
 
 struct pw_pipeline *
 pw_pipeline_new(const struct pw_pipeline_options *options)
@@ -80,14 +61,14 @@ copy_name(struct pw_span name, char out[static PW_NAME_MAX])
 
 /* The place of a payload frame in the message as it came. */
 static size_t
-place_of(const struct passage *passage, size_t frame)
+place_of(const struct pw_passage *passage, size_t frame)
 {
     return frame < passage->gap_at ? frame : frame + passage->gap;
 }
 
 /* The slot for one more finding; a graver one than all before takes the last when full. */
 static struct pw_decision_find *
-find_slot(const struct passage *passage, bool graver)
+find_slot(const struct pw_passage *passage, bool graver)
 {
     struct pw_decision_find *finds = passage->pipe->finds;
     if (passage->out->find_count < PW_FINDS_MAX) {
@@ -99,8 +80,13 @@ find_slot(const struct passage *passage, bool graver)
 static void
 found(void *arg, const struct pw_find *find)
 {
-    struct passage *passage = arg;
+    struct pw_passage *passage = arg;
     struct pw_decision *out = passage->out;
+    passage->told++;
+    if (passage->overrule != NULL && passage->overrule->given[find->reason]) {
+        passage->overrule->met[find->reason] = true;
+        return;
+    }
     bool graver = out->reason == PW_R_NONE ||
                   pw_reason_level(find->reason) > pw_reason_level(out->reason);
     out->reason = graver ? find->reason : out->reason;
@@ -121,280 +107,10 @@ found(void *arg, const struct pw_find *find)
     slot->name_len = copy_name(find->name, slot->name);
 }
 
-static void
-refuse(struct passage *passage, enum pw_reason reason)
+void
+pw_passage_refuse(struct pw_passage *passage, enum pw_reason reason)
 {
     found(passage, &(struct pw_find){.reason = reason, .op = -1});
-}
-
-/* ---- signature ------------------------------------------------------------------------
- */
-
-/* The last frame that the rules call a pickle; false when there is none. */
-static bool
-find_carrier(const struct pw_frame_rules *rules, size_t count, size_t *carrier)
-{
-    for (size_t i = count; i-- > 0;) {
-        const struct pw_frame_rule *rule = pw_frame_rules_at(rules, i);
-        if (rule != NULL && rule->kind == PW_FRAME_PICKLE) {
-            *carrier = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Where the trailer is: the frame that carries it and its length there; false: nowhere. */
-static bool
-find_trailer(const struct passage *passage, size_t *carrier, size_t *len)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    if (options->envelope == PW_ENVELOPE_FRAME) {
-        *carrier = passage->count - 1;
-        *len = pw_trailer_at_end(passage->frames[*carrier]);
-        return passage->count > 1 && *len > 0 && *len == passage->frames[*carrier].len;
-    }
-    if (!find_carrier(options->rules, passage->count, carrier)) {
-        return false;
-    }
-    *len = pw_trailer_at_end(passage->frames[*carrier]);
-    return *len > 0;
-}
-
-/* Where one must be, and is not. */
-static void
-refuse_absent(struct passage *passage)
-{
-    struct pw_sig_result *sig = &passage->out->sig;
-    size_t carrier = passage->count - 1;
-    bool looks = passage->pipe->options.envelope == PW_ENVELOPE_FRAME ||
-                 find_carrier(passage->pipe->options.rules, passage->count, &carrier);
-    bool remains = looks && pw_trailer_remains(passage->frames[carrier]);
-    sig->state = remains ? PW_SIG_BAD : PW_SIG_MISSING;
-    sig->reason = remains ? PW_R_SIG_FORMAT : PW_R_SIG_MISSING;
-    refuse(passage, sig->reason);
-}
-
-/* Take the trailer out of the payload, and plan how the message leaves without it. */
-static struct pw_span
-detach_trailer(struct passage *passage, size_t carrier, size_t len)
-{
-    struct pw_pipeline *pipe = passage->pipe;
-    struct pw_edit *edit = &passage->out->edit;
-    memcpy(pipe->payload, passage->frames, passage->count * sizeof *pipe->payload);
-    struct pw_span *frame = &pipe->payload[carrier];
-    struct pw_span trailer = {frame->ptr + frame->len - len, len};
-    frame->len -= len;
-    passage->frames = pipe->payload;
-    if (pipe->options.envelope == PW_ENVELOPE_FRAME) {
-        passage->count--;
-        edit->drop_frame = true;
-    } else {
-        edit->cut = true;
-        edit->carrier = carrier;
-        edit->keep = frame->len;
-    }
-    passage->out->edited = true;
-    return trailer;
-}
-
-/* What has a true signature may still be old, or have been here before. */
-static void
-admit(struct passage *passage, uint64_t now_ns)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    struct pw_sig_result *sig = &passage->out->sig;
-    if (sig->state == PW_SIG_OK && options->guard != NULL) {
-        enum pw_reason reason = pw_guard_admit(options->guard, now_ns, sig);
-        if (reason != PW_R_NONE) {
-            refuse(passage, reason);
-        }
-    }
-}
-
-static void
-verify(struct passage *passage, uint64_t now_ns)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    struct pw_sig_result *sig = &passage->out->sig;
-    size_t carrier;
-    size_t len;
-    if (!find_trailer(passage, &carrier, &len)) {
-        sig->state = PW_SIG_MISSING;
-        if (options->verify == PW_VERIFY_REQUIRED) {
-            refuse_absent(passage);
-        }
-        return;
-    }
-    struct pw_span trailer = detach_trailer(passage, carrier, len);
-    pw_verifier_set_now(options->verifier, now_ns);
-    pw_verifier_check(options->verifier, passage->frames, passage->count, trailer, sig);
-    if (sig->state != PW_SIG_OK) {
-        passage->frame = carrier;
-        refuse(passage, sig->reason);
-    }
-    admit(passage, now_ns);
-}
-
-/* Into the batch of this wall, with the frames as they leave; the trailer comes later. */
-static void
-sign(struct passage *passage, uint64_t now_ns)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    struct pw_decision *out = passage->out;
-    size_t carrier = 0;
-    bool as_frame = options->envelope == PW_ENVELOPE_FRAME;
-    if (!as_frame && !find_carrier(options->rules, passage->count, &carrier)) {
-        refuse(passage, PW_R_RULE_COUNT); /* no pickle that could carry it */
-        return;
-    }
-    enum pw_reason unusable = pw_signer_usable(options->signer, now_ns);
-    if (unusable != PW_R_NONE) {
-        refuse(passage, unusable); /* the receiver would refuse it */
-        return;
-    }
-    if (pw_signer_add(options->signer, passage->frames, passage->count, now_ns,
-                      &out->slot) != PW_E_OK) {
-        refuse(passage, PW_R_LIMIT_FRAMES);
-        return;
-    }
-    out->edit.as_frame = as_frame;
-    out->edit.carrier = carrier;
-    out->edited = true;
-    out->batched = true;
-}
-
-/* ---- signatures of other programs ------------------------------------------------------
- */
-
-/* The payload lies behind the signature of a Jupyter message, and identities before it. */
-static void
-step_into(struct passage *passage, const struct pw_foreign_parts *parts)
-{
-    passage->gap = parts->tag_frame + 1;
-    passage->frames += passage->gap;
-    passage->count -= passage->gap;
-}
-
-/* Take the tag out of the payload, and plan how the message leaves without it. */
-static void
-detach_tag(struct passage *passage, const struct pw_foreign_parts *parts)
-{
-    struct pw_pipeline *pipe = passage->pipe;
-    struct pw_edit *edit = &passage->out->edit;
-    passage->out->edited = true;
-    edit->carrier = parts->tag_frame;
-    edit->cut = true;
-    if (pipe->options.layout == PW_LAYOUT_JUPYTER) {
-        step_into(passage, parts); /* an empty tag is none: the frame stays */
-        return;
-    }
-    memcpy(pipe->payload, passage->frames, passage->count * sizeof *pipe->payload);
-    passage->frames = pipe->payload;
-    pipe->payload[parts->tag_frame] = parts->covered[0];
-    if (pipe->options.layout == PW_LAYOUT_DETACHED) {
-        passage->count--;
-        passage->gap = 1;
-        passage->gap_at = parts->tag_frame;
-        *edit = (struct pw_edit){.drop_frame = true, .behind = 1};
-        return;
-    }
-    edit->keep = parts->covered[0].len;
-    edit->skip = pipe->options.layout == PW_LAYOUT_PREFIX ? parts->tag.len : 0;
-}
-
-static void
-verify_foreign(struct passage *passage, const struct pw_foreign_parts *parts,
-               enum pw_reason malformed, uint64_t now_ns)
-{
-    struct pw_sig_result *sig = &passage->out->sig;
-    if (malformed == PW_R_NONE) {
-        pw_foreign_check(passage->pipe->options.foreign, parts, now_ns, sig);
-    } else {
-        sig->state = malformed == PW_R_SIG_MISSING ? PW_SIG_MISSING : PW_SIG_BAD;
-        sig->reason = malformed;
-    }
-    if (sig->reason != PW_R_NONE) {
-        passage->frame = parts->tag_frame;
-        refuse(passage, sig->reason);
-    }
-}
-
-/*
- * Find the payload, and verify its tag. False: refused, and there is no more to be done;
- * what nobody signed is not worth inflating.
- */
-static bool
-open_foreign(struct passage *passage, uint64_t now_ns)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    bool jupyter = options->layout == PW_LAYOUT_JUPYTER;
-    if (options->verify == PW_VERIFY_OFF && !jupyter) {
-        return true;
-    }
-    struct pw_foreign_parts parts;
-    enum pw_reason malformed =
-        pw_foreign_split(options->layout, passage->frames, passage->count, &parts);
-    if (options->verify != PW_VERIFY_OFF) {
-        verify_foreign(passage, &parts, malformed, now_ns);
-    } else if (parts.covered_count == 0) {
-        refuse(passage, malformed);
-    }
-    if (options->verify != PW_VERIFY_OFF && malformed == PW_R_NONE) {
-        detach_tag(passage, &parts);
-    } else if (jupyter && parts.covered_count > 0) {
-        step_into(passage, &parts);
-    }
-    return passage->out->reason == PW_R_NONE || options->on_violation == PW_PASS;
-}
-
-/* Where the tag of this wall goes. */
-static void
-place_tag(struct passage *passage)
-{
-    struct pw_edit *edit = &passage->out->edit;
-    switch (passage->pipe->options.layout) {
-    case PW_LAYOUT_PREFIX:
-        edit->front = true;
-        edit->carrier = passage->count - 1;
-        return;
-    case PW_LAYOUT_DETACHED:
-        edit->as_frame = true;
-        edit->behind = 1;
-        return;
-    case PW_LAYOUT_JUPYTER:
-        edit->cut = true;
-        edit->carrier = passage->gap - 1;
-        return;
-    case PW_LAYOUT_SUFFIX:
-    case PW_LAYOUT_NONE:
-        edit->carrier = passage->count - 1;
-        return;
-    }
-}
-
-static void
-sign_foreign(struct passage *passage, uint64_t now_ns)
-{
-    const struct pw_pipeline_options *options = &passage->pipe->options;
-    struct pw_edit *edit = &passage->out->edit;
-    bool jupyter = options->layout == PW_LAYOUT_JUPYTER;
-    if (jupyter && passage->gap == 0) {
-        return; /* it has no place for a tag, which is reported */
-    }
-    const struct pw_span *covered =
-        jupyter ? passage->frames : &passage->frames[passage->count - 1];
-    enum pw_reason reason =
-        pw_foreign_sign(options->foreign, covered, jupyter ? PW_FOREIGN_PARTS : 1, now_ns,
-                        passage->pipe->trailer);
-    if (reason != PW_R_NONE) {
-        refuse(passage, reason);
-        return;
-    }
-    edit->trailer =
-        (struct pw_span){passage->pipe->trailer, pw_foreign_tag_size(options->layout)};
-    passage->out->edited = true;
-    place_tag(passage);
 }
 
 /* ---- frames ---------------------------------------------------------------------------
@@ -402,7 +118,7 @@ sign_foreign(struct passage *passage, uint64_t now_ns)
 
 /* The buffers that come right behind the frame: those up to the next pickle are its. */
 static size_t
-buffers_behind(const struct passage *passage)
+buffers_behind(const struct pw_passage *passage)
 {
     size_t count = 0;
     for (size_t i = passage->frame + 1; i < passage->count; i++) {
@@ -429,22 +145,24 @@ add_report(struct pw_decision *out, const struct pw_report *report)
 static void
 examine_pickle(void *arg, struct pw_span bytes, struct pw_span where)
 {
-    struct passage *passage = arg;
+    struct pw_passage *passage = arg;
     (void)where;
     const struct pw_policy *policy = passage->pipe->options.policy;
     struct pw_report report;
     if (pw_scan_frame(passage->pipe->scan, bytes, pw_policy_limits(policy), &report) !=
         PW_E_OK) {
-        refuse(passage, PW_R_INTERNAL_ERROR);
+        pw_passage_refuse(passage, PW_R_INTERNAL_ERROR);
     }
     add_report(passage->out, &report);
-    size_t kept = passage->out->finds_total;
+    size_t before = passage->told;
     size_t refusals = pw_policy_judge(policy, &report, found, passage);
-    if (refusals > 0 && passage->out->finds_total == kept) {
-        refuse(passage, PW_R_INTERNAL_ERROR); /* refusals that the report did not keep */
+    size_t told = passage->told - before;
+    /* The report did not keep them all; what nobody can name nobody can overrule. */
+    if (refusals > told && (told == 0 || passage->overrule != NULL)) {
+        pw_passage_refuse(passage, PW_R_INTERNAL_ERROR);
     }
     if (report.buffers > 0 && report.buffers > buffers_behind(passage)) {
-        refuse(passage, PW_R_RULE_BUFFERS);
+        pw_passage_refuse(passage, PW_R_RULE_BUFFERS);
     }
 }
 
@@ -452,12 +170,12 @@ static void
 refuse_layer(void *arg, enum pw_reason reason, struct pw_span where)
 {
     (void)where;
-    refuse(arg, reason);
+    pw_passage_refuse(arg, reason);
 }
 
 /* Every pickle in what lies around it. */
 static void
-examine_layers(struct passage *passage, const struct pw_frame_rule *rule,
+examine_layers(struct pw_passage *passage, const struct pw_frame_rule *rule,
                struct pw_span bytes)
 {
     struct pw_pipeline *pipe = passage->pipe;
@@ -465,18 +183,18 @@ examine_layers(struct passage *passage, const struct pw_frame_rule *rule,
         .arg = passage, .pickle = examine_pickle, .refused = refuse_layer};
     if (pw_layer_walk(pipe->layer, &rule->layers, bytes,
                       pw_policy_limits(pipe->options.policy), &visitor) != PW_E_OK) {
-        refuse(passage, PW_R_INTERNAL_ERROR);
+        pw_passage_refuse(passage, PW_R_INTERNAL_ERROR);
     }
 }
 
 static void
-examine_frame(struct passage *passage)
+examine_frame(struct pw_passage *passage)
 {
     struct pw_span bytes = passage->frames[passage->frame];
     const struct pw_frame_rule *rule =
         pw_frame_rules_at(passage->pipe->options.rules, passage->frame);
     if (rule == NULL) {
-        refuse(passage, PW_R_RULE_COUNT);
+        pw_passage_refuse(passage, PW_R_RULE_COUNT);
         return;
     }
     if (pw_frame_rule_literal(rule, bytes)) {
@@ -487,11 +205,11 @@ examine_frame(struct passage *passage)
         examine_layers(passage, rule, bytes);
         return;
     case PW_FRAME_LITERAL:
-        refuse(passage, PW_R_RULE_MISMATCH);
+        pw_passage_refuse(passage, PW_R_RULE_MISMATCH);
         return;
     case PW_FRAME_EMPTY:
         if (bytes.len != 0) {
-            refuse(passage, PW_R_RULE_MISMATCH);
+            pw_passage_refuse(passage, PW_R_RULE_MISMATCH);
         }
         return;
     case PW_FRAME_OPAQUE:
@@ -502,26 +220,48 @@ examine_frame(struct passage *passage)
 }
 
 static void
-examine(struct passage *passage, uint64_t now_ns)
+examine_frames(struct pw_passage *passage)
 {
-    if (passage->count > passage->pipe->options.max_frames) {
-        refuse(passage, PW_R_LIMIT_FRAMES);
-        return;
-    }
-    if (passage->pipe->options.layout != PW_LAYOUT_NONE) {
-        if (!open_foreign(passage, now_ns)) {
-            return;
-        }
-    } else if (passage->pipe->options.verify != PW_VERIFY_OFF) {
-        verify(passage, now_ns);
-    }
     if (passage->count < pw_frame_rules_least(passage->pipe->options.rules)) {
         passage->frame = passage->count;
-        refuse(passage, PW_R_RULE_COUNT);
+        pw_passage_refuse(passage, PW_R_RULE_COUNT);
     }
     for (passage->frame = 0; passage->frame < passage->count; passage->frame++) {
         examine_frame(passage);
     }
+}
+
+static void
+examine(struct pw_passage *passage, uint64_t now_ns)
+{
+    if (passage->count > passage->pipe->options.max_frames) {
+        pw_passage_refuse(passage, PW_R_LIMIT_FRAMES);
+        return;
+    }
+    if (passage->pipe->options.layout != PW_LAYOUT_NONE) {
+        if (!pw_passage_open_foreign(passage, now_ns)) {
+            return;
+        }
+    } else if (passage->pipe->options.verify != PW_VERIFY_OFF) {
+        pw_passage_verify(passage, now_ns);
+    }
+    examine_frames(passage);
+}
+
+/* The sender's signature was asked when it came; whoever overrules may have read why. */
+static void
+examine_released(struct pw_passage *passage)
+{
+    if (passage->count > passage->pipe->options.max_frames) {
+        pw_passage_refuse(passage, PW_R_LIMIT_FRAMES);
+        return;
+    }
+    if (passage->count == 0) {
+        pw_passage_refuse(passage, PW_R_RULE_COUNT); /* nothing to send */
+        return;
+    }
+    pw_passage_unwrap(passage);
+    examine_frames(passage);
 }
 
 static bool
@@ -531,26 +271,63 @@ signs(const struct pw_pipeline_options *options)
            (options->foreign != NULL && pw_foreign_signs(options->foreign));
 }
 
-void
-pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
-                  uint64_t now_ns, struct pw_decision *out)
+static struct pw_passage
+begin(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
+      struct pw_decision *out)
 {
     *out = (struct pw_decision){.finds = pipe->finds};
     for (size_t i = 0; i < count; i++) {
         out->bytes += frames[i].len;
     }
-    struct passage passage = {.pipe = pipe, .frames = frames, .count = count, .out = out};
-    examine(&passage, now_ns);
-    bool forwards = out->reason == PW_R_NONE || pipe->options.on_violation == PW_PASS;
-    if (!pipe->options.strip && !signs(&pipe->options)) {
+    return (struct pw_passage){.pipe = pipe, .frames = frames, .count = count, .out = out};
+}
+
+/* Sign what leaves, and say what becomes of the message. */
+static void
+decide(struct pw_passage *passage, uint64_t now_ns)
+{
+    const struct pw_pipeline_options *options = &passage->pipe->options;
+    struct pw_decision *out = passage->out;
+    bool forwards = out->reason == PW_R_NONE || options->on_violation == PW_PASS;
+    if (!options->strip && !signs(options)) {
         out->edited = false; /* a trailer that stays on: it leaves as it came */
     }
-    if (forwards && signs(&pipe->options)) {
-        passage.frame = 0;
-        (pipe->options.layout == PW_LAYOUT_NONE ? sign : sign_foreign)(&passage, now_ns);
+    if (forwards && signs(options)) {
+        passage->frame = 0;
+        (options->layout == PW_LAYOUT_NONE ? pw_passage_sign
+                                           : pw_passage_sign_foreign)(passage, now_ns);
     }
-    out->enforced = pipe->options.on_violation != PW_PASS || out->reason == PW_R_NONE;
-    out->verdict = out->reason == PW_R_NONE ? PW_PASS : pipe->options.on_violation;
+    out->enforced = options->on_violation != PW_PASS || out->reason == PW_R_NONE;
+    out->verdict = out->reason == PW_R_NONE ? PW_PASS : options->on_violation;
+}
+
+void
+pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
+                  uint64_t now_ns, struct pw_decision *out)
+{
+    struct pw_passage passage = begin(pipe, frames, count, out);
+    examine(&passage, now_ns);
+    decide(&passage, now_ns);
+}
+
+bool
+pw_may_overrule(enum pw_reason reason)
+{
+    return reason != PW_R_NONE && reason != PW_R_LIMIT_FRAMES &&
+           reason != PW_R_INTERNAL_ERROR && reason != PW_R_DRAIN_TIMEOUT &&
+           strncmp(pw_reason_code(reason), "sig.", 4) != 0;
+}
+
+void
+pw_pipeline_judge_released(struct pw_pipeline *pipe, const struct pw_span *frames,
+                           size_t count, uint64_t now_ns, struct pw_overrule *overrule,
+                           struct pw_decision *out)
+{
+    struct pw_passage passage = begin(pipe, frames, count, out);
+    passage.overrule = overrule;
+    examine_released(&passage);
+    passage.overrule = NULL; /* nobody can overrule that it cannot be signed */
+    decide(&passage, now_ns);
 }
 
 size_t

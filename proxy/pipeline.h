@@ -113,6 +113,27 @@ void pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
 void pw_pipeline_judge(struct pw_pipeline *pipe, const struct pw_span *frames, size_t count,
                        uint64_t now_ns, struct pw_decision *out);
 
+/* The findings that an operator lets pass, by their reasons. */
+struct pw_overrule {
+    bool given[PW_R_COUNT]; /* these, all of which pw_may_overrule */
+    bool met[PW_R_COUNT];   /* and which of them there were */
+};
+
+/*
+ * Whether a finding may be overruled at all: not what could not be examined, nor what
+ * cannot be signed.
+ */
+bool pw_may_overrule(enum pw_reason reason);
+
+/*
+ * The same for a message that was held and is let go now, by today's policy: a signature of
+ * its sender is taken off as of any message, and not asked again. `overrule->met` is added
+ * to. Behind a finding at which the scan ends, such as a limit, nothing was looked at.
+ */
+void pw_pipeline_judge_released(struct pw_pipeline *pipe, const struct pw_span *frames,
+                                size_t count, uint64_t now_ns, struct pw_overrule *overrule,
+                                struct pw_decision *out);
+
 /*
  * How many messages may be judged before the first of them leaves: 1, or as many as one
  * signature covers. They are a batch: judge them all, close it, and only then seal and send
