@@ -39,6 +39,13 @@ struct pw_port_ops {
     size_t (*receive)(struct pw_port *port, struct pw_message *messages, size_t max);
 
     /*
+     * Make a message of copies of these frames, at least one, as if it had been received.
+     * False when out of memory.
+     */
+    bool (*adopt)(struct pw_port *port, const struct pw_span *frames, size_t count,
+                  struct pw_message *message);
+
+    /*
      * Send one message, as it came (edit NULL) or edited. True: it is the transport's now.
      * False: the output takes nothing at the moment; the message is unchanged.
      */

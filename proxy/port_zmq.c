@@ -430,6 +430,39 @@ port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
     return count;
 }
 
+static bool
+copy_frames(struct slot *slot, const struct pw_span *frames, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((slot->count == slot->cap && !slot_grow(slot)) ||
+            zmq_msg_init_size(&slot->msgs[i], frames[i].len) != 0) {
+            return false;
+        }
+        slot->count++;
+        if (frames[i].len > 0) {
+            memcpy(zmq_msg_data(&slot->msgs[i]), frames[i].ptr, frames[i].len);
+        }
+    }
+    return true;
+}
+
+static bool
+port_adopt(struct pw_port *port, const struct pw_span *frames, size_t count,
+           struct pw_message *message)
+{
+    (void)port;
+    struct slot *slot = calloc(1, sizeof *slot); /* none that has half a message in it */
+    if (slot == NULL) {
+        return false;
+    }
+    if (!copy_frames(slot, frames, count)) {
+        slot_free(slot);
+        return false;
+    }
+    *message = message_in(slot);
+    return true;
+}
+
 static void
 port_release(struct pw_port *port, struct pw_message *message)
 {
@@ -785,6 +818,7 @@ port_close(struct pw_port **port, int linger_ms)
 
 static const struct pw_port_ops ops = {
     .receive = port_receive,
+    .adopt = port_adopt,
     .send = port_send,
     .source = port_source,
     .release = port_release,

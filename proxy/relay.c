@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/relay.h"
+#include "proxy/relay_inside.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "common/base/log.h"
 
 enum {
-    BURST = 256,
+    BURST = PW_RELAY_BURST,
     FOR_EVER = -1,
     AUDIT_PAUSE_MS = 50,
     SHORT_PAUSE_MS = 10,
@@ -33,47 +33,6 @@ enum {
 
 static const uint64_t ns_per_ms = 1000000;
 
-/* Messages in hand, oldest first; a ring. In the run a burst, in the drain a backlog. */
-struct queue {
-    struct pw_message *ring;
-    size_t cap; /* a power of two */
-    size_t head;
-    size_t count;
-    size_t bytes;
-};
-
-/* Copies of `counts` for other threads. */
-struct shown {
-    atomic_uint_least64_t received;
-    atomic_uint_least64_t forwarded;
-    atomic_uint_least64_t quarantined;
-    atomic_uint_least64_t dropped;
-    atomic_uint_least64_t unstored;
-};
-
-struct pw_relay {
-    struct pw_relay_options options;
-    struct pw_port *port;
-    struct queue queue;
-    struct pw_message burst[BURST];
-    struct pw_audit_record records[BURST];
-    size_t record_count;
-    uint64_t now; /* wall clock, of this burst */
-    bool keeping; /* at the end: `burst` has what is stored, but not durably yet */
-    size_t kept;  /* so many */
-    char name[PW_STORE_ID]; /* SHA-256 of the oldest message once it was refused, or "" */
-    bool refused;           /* the transport said ready, and then took or gave nothing */
-    bool woken;             /* by an order, which the next wait must not sleep over */
-    int store_pause_ms;
-    const char *full; /* the setting that the newest refusal ran into; NULL: none */
-    struct pw_relay_counts counts;
-    struct shown shown;
-    size_t judged;      /* so many of the oldest messages are, */
-    size_t first;       /* and from here on stands what was decided; see judge_some */
-    uint64_t signed_at; /* by `now` */
-    struct pw_decision decisions[BURST];
-};
-
 /* What the oldest message is waiting for. */
 enum outcome { SETTLED, WANTS_OUTPUT, WANTS_STORE /* or memory */ };
 
@@ -83,14 +42,14 @@ least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static enum pw_order
-order(const struct pw_relay *relay)
+enum pw_order
+pw_relay_order(const struct pw_relay *relay)
 {
     return (enum pw_order)atomic_load_explicit(relay->options.order, memory_order_relaxed);
 }
 
 static bool
-queue_reserve(struct queue *queue, size_t more)
+queue_reserve(struct pw_queue *queue, size_t more)
 {
     if (queue->count + more <= queue->cap) {
         return true;
@@ -111,19 +70,19 @@ queue_reserve(struct queue *queue, size_t more)
 }
 
 static struct pw_message *
-queue_at(struct queue *queue, size_t index)
+queue_at(struct pw_queue *queue, size_t index)
 {
     return &queue->ring[(queue->head + index) & (queue->cap - 1)];
 }
 
 static struct pw_message *
-queue_oldest(struct queue *queue)
+queue_oldest(struct pw_queue *queue)
 {
     return queue_at(queue, 0);
 }
 
 static void
-queue_push(struct queue *queue, struct pw_message message)
+queue_push(struct pw_queue *queue, struct pw_message message)
 {
     queue->ring[(queue->head + queue->count++) & (queue->cap - 1)] = message;
     queue->bytes += message.bytes;
@@ -131,7 +90,7 @@ queue_push(struct queue *queue, struct pw_message message)
 
 /* The oldest message has been sent or released; it had `bytes`. */
 static void
-queue_pop(struct queue *queue, size_t bytes)
+queue_pop(struct pw_queue *queue, size_t bytes)
 {
     queue->head = (queue->head + 1) & (queue->cap - 1);
     queue->count--;
@@ -144,7 +103,7 @@ static void
 show_counts(struct pw_relay *relay)
 {
     const struct pw_relay_counts *counts = &relay->counts;
-    struct shown *shown = &relay->shown;
+    struct pw_shown *shown = &relay->shown;
     atomic_store_explicit(&shown->received, counts->received, memory_order_relaxed);
     atomic_store_explicit(&shown->forwarded, counts->forwarded, memory_order_relaxed);
     atomic_store_explicit(&shown->quarantined, counts->quarantined, memory_order_relaxed);
@@ -242,9 +201,8 @@ record_error(struct pw_relay *relay, const char *words)
 
 /* --- one message ------------------------------------------------------------------- */
 
-/* Between two messages, never inside one. */
-static void
-take_keys(struct pw_relay *relay)
+void
+pw_relay_take_keys(struct pw_relay *relay)
 {
     const struct pw_channel_keys *keys =
         relay->options.keys == NULL ? NULL : pw_keys_take(relay->options.keys);
@@ -282,7 +240,7 @@ judge_some(struct pw_relay *relay)
         return;
     }
     struct pw_pipeline *pipe = relay->options.pipe;
-    take_keys(relay);
+    pw_relay_take_keys(relay);
     size_t most = batch_size(relay);
     size_t bytes = 0;
     struct pw_decision *decision;
@@ -578,8 +536,8 @@ settle(struct pw_relay *relay)
 
 /* --- running ----------------------------------------------------------------------- */
 
-static unsigned
-wait_for(struct pw_relay *relay, unsigned want, int timeout_ms)
+unsigned
+pw_relay_wait(struct pw_relay *relay, unsigned want, int timeout_ms)
 {
     flush_records(relay);
     unsigned ready =
@@ -609,16 +567,16 @@ static void
 wait_ready(struct pw_relay *relay, unsigned want)
 {
     if (relay->refused) {
-        relay->woken = (wait_for(relay, 0, SHORT_PAUSE_MS) & PW_READY_CONTROL) != 0;
+        relay->woken = (pw_relay_wait(relay, 0, SHORT_PAUSE_MS) & PW_READY_CONTROL) != 0;
     }
-    relay->refused = (wait_for(relay, want, FOR_EVER) & want) != 0;
+    relay->refused = (pw_relay_wait(relay, want, FOR_EVER) & want) != 0;
 }
 
 static void
 rest_for_store(struct pw_relay *relay, int longest_ms)
 {
     int pause = relay->store_pause_ms > 0 ? relay->store_pause_ms : SHORT_PAUSE_MS;
-    wait_for(relay, 0, pause < longest_ms ? pause : longest_ms);
+    pw_relay_wait(relay, 0, pause < longest_ms ? pause : longest_ms);
     if (relay->store_pause_ms > 0) {
         relay->store_pause_ms =
             pause * 2 < STORE_PAUSE_MAX_MS ? pause * 2 : STORE_PAUSE_MAX_MS;
@@ -628,12 +586,16 @@ rest_for_store(struct pw_relay *relay, int longest_ms)
 static void
 run(struct pw_relay *relay)
 {
-    while (order(relay) == PW_ORDER_RUN) {
+    while (pw_relay_order(relay) == PW_ORDER_RUN) {
         if (relay->queue.count == 0) {
-            take_keys(relay); /* so that old ones do not live on in an idle channel */
+            pw_relay_take_keys(
+                relay); /* so that old ones do not live on in an idle channel */
             if (!pw_audit_ready(relay->options.audit)) {
-                wait_for(relay, 0, AUDIT_PAUSE_MS);
+                pw_relay_wait(relay, 0, AUDIT_PAUSE_MS);
                 continue;
+            }
+            if (pw_relay_release(relay)) {
+                continue; /* it waited: there may be an order, or other keys */
             }
             relay->now = pw_clock_wall();
             if (receive(relay) == 0) {
@@ -679,7 +641,7 @@ times_from(uint64_t start, int timeout_ms)
 static bool
 may_go_on(const struct pw_relay *relay, uint64_t until)
 {
-    return order(relay) != PW_ORDER_NOW && pw_clock_steady() < until;
+    return pw_relay_order(relay) != PW_ORDER_NOW && pw_clock_steady() < until;
 }
 
 static int
@@ -739,7 +701,7 @@ pump(struct pw_relay *relay, bool room, int pause_ms)
     } else if (outcome == WANTS_OUTPUT) {
         want |= PW_READY_OUT;
     }
-    return wait_for(relay, want, pause_ms);
+    return pw_relay_wait(relay, want, pause_ms);
 }
 
 /* Let producers write until they pause, so that none is cut off in a message. */
@@ -796,7 +758,7 @@ send_backlog(struct pw_relay *relay, uint64_t until)
     do {
         enum outcome outcome = settle_some(relay);
         if (outcome == WANTS_OUTPUT) {
-            wait_for(relay, PW_READY_OUT, ms_until(until));
+            pw_relay_wait(relay, PW_READY_OUT, ms_until(until));
         } else if (outcome == WANTS_STORE) {
             rest_for_store(relay, ms_until(until));
         }
@@ -890,7 +852,7 @@ drain(struct pw_relay *relay)
     send_backlog(relay, times.output);
     keep_backlog(relay);
     flush_records(relay);
-    int linger = order(relay) == PW_ORDER_NOW ? 0 : ms_until(times.end);
+    int linger = pw_relay_order(relay) == PW_ORDER_NOW ? 0 : ms_until(times.end);
     relay->counts.delivered = relay->port->ops->close(
         &relay->port, linger > LINGER_LEAST_MS ? linger : LINGER_LEAST_MS);
 }
@@ -961,7 +923,7 @@ pw_relay_counts(const struct pw_relay *relay)
 struct pw_relay_counts
 pw_relay_counts_now(struct pw_relay *relay)
 {
-    struct shown *shown = &relay->shown;
+    struct pw_shown *shown = &relay->shown;
     return (struct pw_relay_counts){
         .received = atomic_load_explicit(&shown->received, memory_order_relaxed),
         .forwarded = atomic_load_explicit(&shown->forwarded, memory_order_relaxed),

@@ -14,6 +14,7 @@
 #include "proxy/keys.h"
 #include "proxy/pipeline.h"
 #include "proxy/port.h"
+#include "proxy/release.h"
 
 /* What the operator wants; it only ever grows. Wake the port's control socket after it. */
 enum pw_order {
@@ -28,7 +29,8 @@ struct pw_relay_options {
     const char *in;   /* endpoints, for entries of the quarantine */
     const char *out;
     struct pw_pipeline *pipe;
-    struct pw_keys_box *keys; /* NULL: those of the pipeline, for ever */
+    struct pw_keys_box *keys;        /* NULL: those of the pipeline, for ever */
+    struct pw_release_box *releases; /* NULL: there are none */
     struct pw_audit *audit;
     int audit_channel;
     struct pw_store *store;

@@ -70,6 +70,35 @@ script_receive(struct pw_port *port, struct pw_message *messages, size_t max)
 }
 
 static bool
+script_adopt(struct pw_port *port, const struct pw_span *frames, size_t count,
+             struct pw_message *message)
+{
+    struct script *script = (struct script *)port;
+    script->adopted = malloc(count * sizeof *script->adopted);
+    if (script->adopted == NULL) {
+        return false;
+    }
+    *message = (struct pw_message){script->adopted, count, 0, script};
+    for (size_t i = 0; i < count; i++) {
+        script->adopted[i] = frames[i];
+        message->bytes += frames[i].len;
+    }
+    return true;
+}
+
+/* Whether it is the one that did not come in; if so, it is gone. */
+static bool
+forget_adopted(struct script *script, const struct pw_message *message)
+{
+    if (script->adopted == NULL || message->frames != script->adopted) {
+        return false;
+    }
+    free(script->adopted);
+    script->adopted = NULL;
+    return true;
+}
+
+static bool
 script_send(struct pw_port *port, struct pw_message *message, const struct pw_edit *edit)
 {
     struct script *script = (struct script *)port;
@@ -78,10 +107,13 @@ script_send(struct pw_port *port, struct pw_message *message, const struct pw_ed
         return false;
     }
     script->takes--;
-    script->sent[script->sent_count++] = script->in[message->frames - script->frames];
+    script->sent[script->sent_count++] = message->frames == script->adopted
+                                             ? 'r'
+                                             : script->in[message->frames - script->frames];
     if (script->leaves != NULL) {
         script->leaves(script, message, edit);
     }
+    (void)forget_adopted(script, message);
     *message = (struct pw_message){0};
     return true;
 }
@@ -89,7 +121,8 @@ script_send(struct pw_port *port, struct pw_message *message, const struct pw_ed
 static void
 script_release(struct pw_port *port, struct pw_message *message)
 {
-    ((struct script *)port)->released++;
+    struct script *script = (struct script *)port;
+    script->released += !forget_adopted(script, message);
     *message = (struct pw_message){0};
 }
 
@@ -152,6 +185,7 @@ script_source(const struct pw_message *message)
 
 static const struct pw_port_ops script_ops = {
     .receive = script_receive,
+    .adopt = script_adopt,
     .send = script_send,
     .source = script_source,
     .release = script_release,
@@ -244,6 +278,7 @@ rig_play(struct rig *rig, struct script *script, int drain_ms,
         .out = "out",
         .pipe = rig->pipe,
         .keys = rig->keys,
+        .releases = rig->releases,
         .audit = rig->audit,
         .audit_channel = rig->channel,
         .store = rig->store,

@@ -28,7 +28,8 @@ struct script {
     struct pw_span frames[MESSAGES_MAX];
     char sent[MESSAGES_MAX];
     size_t sent_count;
-    size_t released;
+    size_t released; /* given up, but for the adopted */
+    struct pw_span *adopted;
     atomic_int order;
 
     /* Told of each message that leaves; NULL: none may leave otherwise than it came. */
@@ -46,7 +47,8 @@ struct rig {
     struct pw_frame_rules rules;
     struct pw_pipeline_options options; /* filled in by rig_open, but for keys */
     struct pw_pipeline *pipe;
-    struct pw_keys_box *keys; /* NULL: those of the options */
+    struct pw_keys_box *keys;        /* NULL: those of the options */
+    struct pw_release_box *releases; /* NULL: none */
     struct pw_audit *audit;
     struct pw_store *store;
     int channel;
