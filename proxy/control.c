@@ -38,6 +38,7 @@ struct client {
     size_t len;
     struct pw_buf answer;
     struct pw_span rest; /* of the answer; empty while the request is not whole */
+    uint64_t ticket;     /* its answer follows later; 0: it does not */
 };
 
 struct pw_control {
@@ -47,6 +48,7 @@ struct pw_control {
     struct stat socket;    /* as it was made, to know it again */
     uint64_t paused_until; /* steady clock; 0: new clients are taken */
     uint64_t said_at;      /* steady clock: a stranger was last spoken of */
+    uint64_t tickets;      /* given out so far */
     struct client clients[PW_CONTROL_CLIENTS];
 };
 
@@ -137,7 +139,8 @@ refuse_unknown(const struct pw_control_options *options, const char *name,
 
 static enum pw_err
 carry_out(const struct pw_control_options *options, const struct pw_control_peer *peer,
-          struct pw_span line, struct pw_json *json, struct pw_why *why)
+          struct pw_span line, uint64_t ticket, bool *later, struct pw_json *json,
+          struct pw_why *why)
 {
     struct pw_control_request request;
     enum pw_err err = pw_control_parse(line, &request, why);
@@ -152,7 +155,12 @@ carry_out(const struct pw_control_options *options, const struct pw_control_peer
         return pw_fail(why, PW_E_USAGE, "%s takes no argument; leave it out",
                        command->name);
     }
-    return command->run(options->arg, peer, request.argument, json, why);
+    if (command->begin == NULL) {
+        return command->run(options->arg, peer, request.argument, json, why);
+    }
+    err = command->begin(options->arg, peer, request.argument, ticket, why);
+    *later = err == PW_E_OK;
+    return err;
 }
 
 /* {"ok":…} around the members. */
@@ -177,13 +185,17 @@ write_answer(enum pw_err result, const struct pw_why *why, struct pw_span member
 
 enum pw_err
 pw_control_answer(const struct pw_control_options *options,
-                  const struct pw_control_peer *peer, struct pw_span line,
+                  const struct pw_control_peer *peer, struct pw_span line, uint64_t ticket,
                   struct pw_buf *out)
 {
     PW_CLEANUP(pw_buf_free) struct pw_buf members = {.limit = PW_CONTROL_ANSWER_MAX};
     struct pw_json json = pw_json_over(&members);
     struct pw_why why = {0};
-    enum pw_err result = carry_out(options, peer, line, &json, &why);
+    bool later = false;
+    enum pw_err result = carry_out(options, peer, line, ticket, &later, &json, &why);
+    if (later) {
+        return PW_E_OK;
+    }
     if (json.err != PW_E_OK) {
         pw_buf_clear(out);
         return json.err;
@@ -424,6 +436,7 @@ end_client(struct client *client)
     pw_buf_free(&client->answer);
     client->rest = (struct pw_span){0};
     client->len = 0;
+    client->ticket = 0;
 }
 
 /* Another's socket may stand there by now: an operator moved ours, and started one more. */
@@ -513,6 +526,12 @@ say_stranger(struct pw_control *control, const struct ucred *peer)
            (int)peer->pid);
 }
 
+static uint64_t
+patience_from_now(void)
+{
+    return pw_clock_steady() + (uint64_t)PW_CONTROL_SECONDS * 1000 * ns_per_ms;
+}
+
 static void
 admit(struct pw_control *control, int fd)
 {
@@ -539,7 +558,7 @@ admit(struct pw_control *control, int fd)
     }
     client->fd = fd;
     client->peer = (struct pw_control_peer){peer.uid, peer.pid};
-    client->until = pw_clock_steady() + (uint64_t)PW_CONTROL_SECONDS * 1000 * ns_per_ms;
+    client->until = patience_from_now();
 }
 
 static void
@@ -582,17 +601,46 @@ give_answer(struct client *client)
     end_client(client);
 }
 
+/* The answer is made, but for `err`. */
+static void
+begin_answer(struct pw_control *control, struct client *client, enum pw_err err)
+{
+    client->ticket = 0;
+    client->rest = err == PW_E_OK ? pw_buf_span(&client->answer) : pw_span_str(helpless);
+    (void)watch_fd(control->epoll, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client);
+    give_answer(client);
+}
+
 static void
 answer(struct pw_control *control, struct client *client, size_t len)
 {
     struct pw_span line = {(const uint8_t *)client->request, len};
-    client->rest = pw_span_str(helpless);
-    if (pw_control_answer(&control->options, &client->peer, line, &client->answer) ==
-        PW_E_OK) {
-        client->rest = pw_buf_span(&client->answer);
+    uint64_t ticket = ++control->tickets;
+    enum pw_err err =
+        pw_control_answer(&control->options, &client->peer, line, ticket, &client->answer);
+    if (err != PW_E_OK || client->answer.len > 0) {
+        begin_answer(control, client, err);
+        return;
     }
-    (void)watch_fd(control->epoll, EPOLL_CTL_MOD, client->fd, EPOLLOUT, client);
-    give_answer(client);
+    client->ticket = ticket;
+    client->until = UINT64_MAX;
+    /* That it has gone is told in any case. */
+    (void)watch_fd(control->epoll, EPOLL_CTL_MOD, client->fd, 0, client);
+}
+
+void
+pw_control_finish(struct pw_control *control, uint64_t ticket, enum pw_err result,
+                  const struct pw_why *why, struct pw_span members)
+{
+    for (size_t i = 0; i < PW_CONTROL_CLIENTS; i++) {
+        struct client *client = &control->clients[i];
+        if (client->ticket == ticket) {
+            client->until = patience_from_now();
+            begin_answer(control, client,
+                         write_answer(result, why, members, &client->answer));
+            return;
+        }
+    }
 }
 
 /* The request, when its LF is there, or there is no room for one. */
@@ -643,6 +691,8 @@ pw_control_serve(struct pw_control *control)
             take_clients(control);
         } else if (client->rest.len > 0) {
             give_answer(client);
+        } else if (client->ticket != 0) {
+            end_client(client); /* gone before its answer came */
         } else {
             hear(control, client);
         }

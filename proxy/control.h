@@ -7,8 +7,9 @@
  *     answer    one JSON object and LF: {"ok":true,…}, or {"ok":false,"error":"…",…}
  *
  * The server belongs to one thread, which polls one descriptor and is never kept waiting by
- * a client: there are at most PW_CONTROL_CLIENTS, each has 5 seconds for all of it, and
- * whoever may not ask is told so and holds nothing.
+ * a client: there are at most PW_CONTROL_CLIENTS, each has 5 seconds for all of it but the
+ * wait for an answer that follows later, and whoever may not ask is told so and holds
+ * nothing.
  */
 #ifndef PW_PROXY_CONTROL_H
 #define PW_PROXY_CONTROL_H
@@ -52,11 +53,20 @@ typedef enum pw_err pw_control_run(void *arg, const struct pw_control_peer *peer
                                    const char *argument, struct pw_json *json,
                                    struct pw_why *why);
 
+/*
+ * Begin a command that takes long. PW_E_OK: pw_control_finish answers it later, never from
+ * in here; until then the client waits, or goes away. Otherwise the error is the answer.
+ */
+typedef enum pw_err pw_control_begin(void *arg, const struct pw_control_peer *peer,
+                                     const char *argument, uint64_t ticket,
+                                     struct pw_why *why);
+
 /* A new command is a new row. */
 struct pw_control_command {
     const char *name;
     bool takes_argument; /* it may be left out: then it is "" */
     pw_control_run *run;
+    pw_control_begin *begin; /* instead of `run`, or NULL */
 };
 
 struct pw_control_options {
@@ -75,12 +85,14 @@ pw_control_may(uid_t uid, uid_t owner)
 }
 
 /*
- * Append the whole answer to the request `line` (without its LF), LF included. PW_E_NOMEM
- * or PW_E_LIMIT leave `out` empty; the command may have been carried out all the same.
+ * Append the whole answer to the request `line` (without its LF), LF included; nothing when
+ * it follows later, under `ticket`. PW_E_NOMEM or PW_E_LIMIT leave `out` empty; the command
+ * may have been carried out all the same.
  */
 PW_CHECK_RESULT enum pw_err pw_control_answer(const struct pw_control_options *options,
                                               const struct pw_control_peer *peer,
-                                              struct pw_span line, struct pw_buf *out);
+                                              struct pw_span line, uint64_t ticket,
+                                              struct pw_buf *out);
 
 struct pw_control;
 
@@ -106,6 +118,13 @@ int pw_control_wait_ms(const struct pw_control *control);
 
 /* Do whatever can be done without waiting. Commands run in here. */
 void pw_control_serve(struct pw_control *control);
+
+/*
+ * Answer what was begun under `ticket`: `members` as pw_control_run would have written
+ * them, and its result. Nobody is told when the client has gone.
+ */
+void pw_control_finish(struct pw_control *control, uint64_t ticket, enum pw_err result,
+                       const struct pw_why *why, struct pw_span members);
 
 /*
  * Connect to the socket at `path`. A blocking descriptor, or -1 with a sentence in `why`

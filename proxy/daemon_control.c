@@ -205,9 +205,11 @@ answer_reopen(void *arg, const struct pw_control_peer *peer, const char *argumen
 }
 
 static const struct pw_control_command control_commands[] = {
-    {"status", true, answer_status},    {"reopen", false, answer_reopen},
-    {"reload", false, answer_reload},   {"purge", true, pw_daemon_answer_purge},
-    {"version", false, answer_version},
+    {"status", true, answer_status, NULL},
+    {"reopen", false, answer_reopen, NULL},
+    {"reload", false, answer_reload, NULL},
+    {"purge", true, pw_daemon_answer_purge, NULL},
+    {"version", false, answer_version, NULL},
 };
 
 enum pw_err

@@ -67,7 +67,9 @@ struct pw_audit {
     size_t capacity;
     size_t head;
     size_t count;
-    size_t waiting; /* producers in need of room */
+    size_t waiting; /* producers in need of room, or of their lines in the file */
+    uint64_t taken; /* records made into lines so far, */
+    uint64_t filed; /* and of these so many are in the file, whole */
     enum rest rest;
     bool urgent;  /* a record in the ring is not to nap */
     bool summing; /* some channel's sum is not empty */
@@ -266,6 +268,35 @@ wait_for_disk(struct pw_audit *audit, uint64_t number)
         wait_a_second(&audit->durable, &audit->lock);
     }
     return audit->settled >= number ? PW_E_OK : PW_E_STOPPED;
+}
+
+/* Woken by each round that came further; false when the time is up. */
+static bool
+wait_for_round(struct pw_audit *audit, uint64_t until)
+{
+    struct timespec at = {.tv_sec = (time_t)(until / ns_per_s),
+                          .tv_nsec = (long)(until % ns_per_s)};
+    audit->urgent = true;
+    wake_writer(audit);
+    audit->waiting++;
+    int failed = pthread_cond_timedwait(&audit->room, &audit->lock, &at);
+    audit->waiting--;
+    return failed == 0;
+}
+
+enum pw_err
+pw_audit_flush(struct pw_audit *audit, uint64_t until)
+{
+    bool in_time = true;
+    pthread_mutex_lock(&audit->lock);
+    uint64_t last = audit->taken + audit->count;
+    while (audit->filed < last && in_time && !audit->aborted) {
+        in_time = wait_for_round(audit, until);
+    }
+    bool filed = audit->filed >= last;
+    bool aborted = audit->aborted;
+    pthread_mutex_unlock(&audit->lock);
+    return filed ? PW_E_OK : aborted ? PW_E_STOPPED : PW_E_BUSY;
 }
 
 static enum pw_err
@@ -697,6 +728,8 @@ end_round(struct pw_audit *audit, const struct round *round)
 {
     audit->head = (audit->head + round->made) % audit->capacity;
     audit->count -= round->made;
+    audit->taken += round->made;
+    audit->filed = round->err == PW_E_OK ? audit->taken : audit->filed;
     audit->lost_unsaid += round->lost;
     audit->urgent = audit->urgent || round->made < round->count;
     audit->counts.written += round->lines;
@@ -707,7 +740,8 @@ end_round(struct pw_audit *audit, const struct round *round)
     audit->scarce = pw_logfile_critical(&audit->file);
     audit->counts.trouble = audit->file.trouble;
     audit->busy_since = 0;
-    if (audit->waiting > 0 && (round->made > 0 || gives_way(audit))) {
+    if (audit->waiting > 0 &&
+        (round->made > 0 || round->err == PW_E_OK || gives_way(audit))) {
         pthread_cond_broadcast(&audit->room);
     }
     if (audit->sync_each) {

@@ -91,6 +91,13 @@ PW_CHECK_RESULT enum pw_err pw_audit_push(struct pw_audit *audit,
                                           struct pw_audit_record *records, size_t count);
 
 /*
+ * Wait until every record that was handed over before is in the file, but not beyond
+ * `until` (steady clock): a process that is killed then has not lost it. PW_E_BUSY when the
+ * time is up, PW_E_STOPPED after pw_audit_abort.
+ */
+PW_CHECK_RESULT enum pw_err pw_audit_flush(struct pw_audit *audit, uint64_t until);
+
+/*
  * Whether messages may be received: false while the log cannot be written, a write hangs,
  * the disk has less than space_critical left, or the queue is full; with `degrade` only
  * while the queue is full of what a working disk is slow to take.

@@ -29,8 +29,8 @@ say_again(void *arg, const struct pw_control_peer *peer, const char *argument,
 }
 
 static const struct pw_control_command commands[] = {
-    {"status", true, say_again},
-    {"reload", false, say_again},
+    {"status", true, say_again, NULL},
+    {"reload", false, say_again, NULL},
 };
 
 static void
@@ -58,7 +58,7 @@ check_answer(struct pw_span line)
     struct pw_control_peer peer = {.uid = 7};
     struct pw_control_options options = {
         .commands = commands, .command_count = PW_COUNT(commands), .arg = &runs};
-    must(pw_control_answer(&options, &peer, line, &out) == PW_E_OK);
+    must(pw_control_answer(&options, &peer, line, 1, &out) == PW_E_OK);
     must(runs <= 1 && out.len > 2 && out.bytes[out.len - 1] == '\n');
     for (size_t i = 0; i + 1 < out.len; i++) {
         must(out.bytes[i] >= 0x20 && out.bytes[i] < 0x7f);

@@ -418,6 +418,46 @@ a_full_disk_holds_everything_until_there_is_room(void **state)
     assert_int_equal(tally.lines, 102);
 }
 
+static uint64_t
+in_ms(uint64_t ms)
+{
+    return pw_clock_steady() + ms * 1000000;
+}
+
+static void
+what_was_flushed_is_in_the_file(void **state)
+{
+    (void)state;
+    struct pw_audit *audit = open_log(file, 0, true);
+    assert_int_equal(pw_audit_flush(audit, in_ms(0)), PW_E_OK); /* there is nothing */
+    for (uint64_t i = 1; i <= 20; i++) {
+        struct tally tally = {0};
+        push(audit, i % 2 == 0 ? pass() : refusal());
+        assert_int_equal(pw_audit_flush(audit, in_ms(10000)), PW_E_OK);
+        count_file(file, &tally);
+        assert_int_equal(tally.lines, i);
+    }
+    pw_audit_close(&audit);
+}
+
+static void
+a_flush_waits_for_the_disk_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct pw_audit *audit = open_log(file, 0, true);
+    fill_disk_at(100);
+    push(audit, refusal());
+    assert_int_equal(pw_audit_flush(audit, in_ms(50)), PW_E_BUSY);
+    fill_disk_at(RLIM_INFINITY);
+    assert_int_equal(pw_audit_flush(audit, in_ms(10000)), PW_E_OK);
+    fill_disk_at(100);
+    push(audit, refusal());
+    pw_audit_abort(audit);
+    assert_int_equal(pw_audit_flush(audit, in_ms(10000)), PW_E_STOPPED);
+    fill_disk_at(RLIM_INFINITY);
+    pw_audit_close(&audit);
+}
+
 static void *
 abort_soon(void *arg)
 {
@@ -531,6 +571,8 @@ main(void)
         TEST(rotation_under_load_loses_and_splits_no_line),
         TEST(a_file_that_vanished_is_made_again_unasked),
         TEST(a_full_disk_holds_everything_until_there_is_room),
+        TEST(what_was_flushed_is_in_the_file),
+        TEST(a_flush_waits_for_the_disk_but_not_for_ever),
         TEST(abort_ends_the_waiting_and_counts_what_is_lost),
         TEST(the_next_line_says_how_many_were_lost),
         TEST(the_reason_it_cannot_open_is_said),

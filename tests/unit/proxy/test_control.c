@@ -21,7 +21,8 @@ enum { BIG = 900000, ROOM = BIG + 1000 };
 static struct {
     char folder[32];
     char path[64];
-    size_t runs; /* of commands */
+    size_t runs;     /* of commands */
+    uint64_t ticket; /* of the last that was begun */
     struct pw_control_peer peer;
     struct pw_control *control;
     char heard[ROOM]; /* of an answer */
@@ -62,10 +63,22 @@ be_big(void *arg, const struct pw_control_peer *peer, const char *argument,
     return json->err;
 }
 
+/* Ends well when it has an argument. */
+static enum pw_err
+begin(void *arg, const struct pw_control_peer *peer, const char *argument, uint64_t ticket,
+      struct pw_why *why)
+{
+    (void)arg, (void)peer;
+    rig.runs++;
+    rig.ticket = ticket;
+    return argument[0] != '\0' ? PW_E_OK : pw_fail(why, PW_E_USAGE, "later needs a word");
+}
+
 static const struct pw_control_command commands[] = {
-    {"echo", true, echo},
-    {"refuse-it", false, refuse},
-    {"big", false, be_big},
+    {"echo", true, echo, NULL},
+    {"refuse-it", false, refuse, NULL},
+    {"big", false, be_big, NULL},
+    {"later", true, NULL, begin},
 };
 
 static struct pw_control_options
@@ -163,7 +176,10 @@ static const struct {
      "{\"ok\":false,\"error\":\"refuse-it takes no argument; leave it out\"}\n"},
     {"unknown", "reboot",
      "{\"ok\":false,\"error\":\"reboot is no command of this wall; there are echo, "
-     "refuse-it, big\"}\n"},
+     "refuse-it, big, later\"}\n"},
+    {"follows later", "later x", ""},
+    {"refused instead of following", "later",
+     "{\"ok\":false,\"error\":\"later needs a word\"}\n"},
     {"no request", "",
      "{\"ok\":false,\"error\":\"the request begins with no command; write one of a-z, such "
      "as status\"}\n"},
@@ -179,7 +195,7 @@ an_answer_is_one_object_on_one_line(void **state)
         PW_CLEANUP(pw_buf_free) struct pw_buf out = {.limit = PW_CONTROL_ANSWER_MAX};
         struct pw_span line = pw_span_str(answer_cases[i].line);
         check_case(answer_cases[i].name,
-                   pw_control_answer(&wall, &peer, line, &out) == PW_E_OK);
+                   pw_control_answer(&wall, &peer, line, 1, &out) == PW_E_OK);
         check_case(answer_cases[i].name,
                    pw_span_equal(pw_buf_span(&out), pw_span_str(answer_cases[i].answer)));
     }
@@ -391,6 +407,45 @@ an_answer_larger_than_the_kernel_takes_comes_whole(void **state)
     int fd = connect_it();
     say(fd, BYTES("big\n"));
     assert_int_equal(strlen(hear(fd)), BIG + strlen("{\"ok\":true,\"big\":\"\"}\n"));
+}
+
+static void
+an_answer_may_follow_later(void **state)
+{
+    (void)state;
+    struct pw_why why = {"no"};
+    open_it();
+    int fd = connect_it();
+    say(fd, BYTES("later x\n"));
+    pw_control_serve(rig.control);
+    pw_control_serve(rig.control);
+    assert_int_equal(rig.runs, 1);
+    assert_int_equal(pw_control_wait_ms(rig.control), -1); /* it has all the time */
+    int other = connect_it();
+    say(other, BYTES("echo\n"));
+    assert_string_equal(hear(other), "{\"ok\":true,\"said\":\"\"}\n");
+    pw_control_finish(rig.control, rig.ticket + 9, PW_E_OK, &why, pw_span_str("\"x\":1"));
+    pw_control_finish(rig.control, rig.ticket, PW_E_BUSY, &why, pw_span_str("\"x\":2"));
+    assert_string_equal(hear(fd), "{\"ok\":false,\"error\":\"no\",\"x\":2}\n");
+    pw_control_finish(rig.control, rig.ticket, PW_E_OK, &why, pw_span_str("\"x\":3"));
+}
+
+static void
+who_leaves_before_the_answer_is_forgotten(void **state)
+{
+    (void)state;
+    struct pw_why why = {0};
+    open_it();
+    for (size_t i = 0; i < 3 * (size_t)PW_CONTROL_CLIENTS; i++) {
+        int fd = connect_it();
+        say(fd, BYTES("later x\n"));
+        pw_control_serve(rig.control);
+        pw_control_serve(rig.control);
+        assert_int_equal(rig.runs, i + 1);
+        close(fd);
+        pw_control_serve(rig.control);
+        pw_control_finish(rig.control, rig.ticket, PW_E_OK, &why, (struct pw_span){0});
+    }
 }
 
 static void
@@ -608,6 +663,8 @@ main(void)
         SOCKET_TEST(who_says_nothing_is_given_five_seconds),
         SOCKET_TEST(who_leaves_early_leaves_nothing_behind),
         SOCKET_TEST(there_are_places_for_eight_and_the_ninth_is_told),
+        SOCKET_TEST(an_answer_may_follow_later),
+        SOCKET_TEST(who_leaves_before_the_answer_is_forgotten),
         SOCKET_TEST(an_answer_larger_than_the_kernel_takes_comes_whole),
         SOCKET_TEST(a_client_that_reads_nothing_does_not_keep_the_others_waiting),
         SOCKET_TEST(the_socket_of_a_dead_process_is_replaced),
