@@ -189,12 +189,14 @@ make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
                      : pw_audit_channel(self->audit, lane->channel->name, lane->inputs,
                                         lane->outputs);
     if (number >= 0) {
+        lane->audit_channel = number;
         lane->relay = pw_relay_new(&(struct pw_relay_options){
             .name = lane->channel->name,
             .in = lane->inputs,
             .out = lane->outputs,
             .pipe = lane->pipe,
             .keys = lane->keys,
+            .releases = &lane->releases,
             .audit = self->audit,
             .audit_channel = number,
             .store = self->store,
@@ -215,6 +217,7 @@ close_lane(struct pw_lane *lane)
     pw_relay_free(&lane->relay);
     pw_pipeline_free(&lane->pipe);
     pw_guard_close(&lane->guard);
+    pw_release_box_close(&lane->releases);
     free(lane->inputs);
     free(lane->outputs);
 }
@@ -320,6 +323,7 @@ make_lanes(struct pw_daemon *self, struct pw_why *why)
     for (size_t i = 0; i < count; i++) {
         self->lanes[i].channel = &self->settings->channels[i];
         self->lanes[i].keys = pw_keys_box(self->keys, i);
+        pw_release_box_open(&self->lanes[i].releases);
     }
     return PW_E_OK;
 }
@@ -328,8 +332,10 @@ static enum pw_err
 open_daemon(struct pw_daemon *self, struct pw_why *why)
 {
     static enum pw_err (*const steps[])(struct pw_daemon *, struct pw_why *) = {
-        open_signals,           open_keys,  open_state, pw_daemon_open_store, open_audit,
-        pw_daemon_open_control, make_lanes,
+        open_signals, open_keys,
+        open_state,   pw_daemon_open_store,
+        open_audit,   pw_daemon_open_control,
+        make_lanes,   pw_daemon_open_releases,
     };
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         enum pw_err err = steps[i](self, why);
@@ -343,6 +349,7 @@ open_daemon(struct pw_daemon *self, struct pw_why *why)
 static void
 close_daemon(struct pw_daemon *self)
 {
+    pw_daemon_close_releases(self);
     for (size_t i = 0; i < self->lane_count; i++) {
         close_lane(&self->lanes[i]);
     }
@@ -602,9 +609,8 @@ notify(const char *words)
 
 /* --- running ------------------------------------------------------------------------- */
 
-/* Wake the channels, so that they look at what was left for them. */
-static void
-wake_lanes(struct pw_daemon *self)
+void
+pw_daemon_wake_lanes(struct pw_daemon *self)
 {
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL && !self->lanes[i].ended) {
@@ -617,7 +623,7 @@ static void
 give_order(struct pw_daemon *self, enum pw_order order)
 {
     atomic_store(&self->order, order);
-    wake_lanes(self);
+    pw_daemon_wake_lanes(self);
 }
 
 static void
@@ -641,7 +647,7 @@ look_at_keys(struct pw_daemon *self, const struct pw_asker *by)
     self->keys_at = pw_clock_steady() + KEYS_MS * ns_per_ms;
     enum pw_keys_news news = pw_keys_look(self->keys, by != NULL, &why);
     if (news == PW_KEYS_NEW) {
-        wake_lanes(self);
+        pw_daemon_wake_lanes(self);
         tell_new_keys(self);
     } else if (news == PW_KEYS_REFUSED) {
         pw_log(PW_LOG_ERROR, "keys: %s; the keys that were in force stay", why.text);
@@ -766,24 +772,29 @@ note_ended(struct pw_daemon *self, const zmq_pollitem_t *items)
 static enum pw_err
 watch(struct pw_daemon *self, struct pw_why *why)
 {
-    zmq_pollitem_t *items = calloc(self->lane_count + 2, sizeof *items);
+    zmq_pollitem_t *items = calloc(self->lane_count + 3, sizeof *items);
     if (items == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
     size_t first = 0; /* of the lanes' items */
     items[first++] = (zmq_pollitem_t){.fd = self->signals, .events = ZMQ_POLLIN};
+    items[first++] =
+        (zmq_pollitem_t){.fd = pw_daemon_releases_fd(self), .events = ZMQ_POLLIN};
     if (self->control != NULL) {
         items[first++] =
             (zmq_pollitem_t){.fd = pw_control_fd(self->control), .events = ZMQ_POLLIN};
     }
     for (;;) {
         size_t left = poll_lanes(self, items + first);
-        if (left == 0) {
+        if (left == 0 && pw_daemon_releases_idle(self)) {
             break;
         }
         zmq_poll(items, (int)(first + left), next_duty(self));
         if (items[0].revents != 0) {
             read_signals(self);
+        }
+        if (items[1].revents != 0) {
+            pw_daemon_serve_releases(self);
         }
         if (self->control != NULL) {
             pw_control_serve(self->control);
@@ -861,6 +872,7 @@ work(struct pw_daemon *self, struct pw_why *why)
         audit_start(self);
         pw_daemon_recover(self);
         pw_daemon_store_started(self);
+        pw_daemon_tell_in_doubt(self);
     }
     let_go(self, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     if (err == PW_E_OK) {

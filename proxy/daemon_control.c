@@ -210,6 +210,7 @@ static const struct pw_control_command control_commands[] = {
     {"reload", false, answer_reload, NULL},
     {"purge", true, pw_daemon_answer_purge, NULL},
     {"version", false, answer_version, NULL},
+    {"release", true, NULL, pw_daemon_begin_release},
 };
 
 enum pw_err

@@ -19,17 +19,20 @@
 #include "proxy/pipeline.h"
 #include "proxy/port_zmq.h"
 #include "proxy/relay.h"
+#include "proxy/release.h"
 
 /* One channel at work. */
 struct pw_lane {
     const struct pw_channel *channel;
     zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
     struct pw_keys_box *keys;
+    struct pw_release_box releases;
     struct pw_guard *guard;
     struct pw_pipeline *pipe;
     struct pw_port *port; /* the relay's once it runs */
     struct pw_relay *relay;
-    char *inputs; /* the endpoints as they came to be */
+    int audit_channel; /* its number there, once there is a relay */
+    char *inputs;      /* the endpoints as they came to be */
     char *outputs;
     struct pw_port_zmq_fault fault; /* what opening found, in its own thread */
     enum pw_err open_err;
@@ -52,6 +55,8 @@ struct pw_asker {
     struct pw_control_peer peer;
 };
 
+struct pw_release_desk; /* daemon_release.c */
+
 struct pw_daemon {
     const struct pw_settings *settings;
     int state;   /* folder */
@@ -63,6 +68,7 @@ struct pw_daemon {
     struct pw_copies copies;
     struct pw_audit *audit;
     struct pw_store *store;
+    struct pw_release_desk *releases;
     struct pw_lane *lanes;
     size_t lane_count;
     enum pw_keys_news keys_news; /* not yet in the audit log */
@@ -96,6 +102,33 @@ void pw_daemon_recover(struct pw_daemon *self);
  * what became of the keys, on stderr and in the audit log, with who asked.
  */
 enum pw_keys_news pw_daemon_reload(struct pw_daemon *self, const struct pw_asker *by);
+
+/* Wake the channels, so that they look at what was left for them. */
+void pw_daemon_wake_lanes(struct pw_daemon *self);
+
+/* Hand `detail` over as an event of the whole process. */
+void pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
+                          enum pw_level level, struct pw_json *json);
+
+/* Start the thread that releases held messages; close it after a failure, too. */
+PW_CHECK_RESULT enum pw_err pw_daemon_open_releases(struct pw_daemon *self,
+                                                    struct pw_why *why);
+void pw_daemon_close_releases(struct pw_daemon *self);
+
+/* The order `release`: pw_control_begin, with the daemon as `arg`. */
+enum pw_err pw_daemon_begin_release(void *arg, const struct pw_control_peer *peer,
+                                    const char *argument, uint64_t ticket,
+                                    struct pw_why *why);
+
+/* When this is readable: give the answers, and wake the channels. */
+int pw_daemon_releases_fd(const struct pw_daemon *self);
+void pw_daemon_serve_releases(struct pw_daemon *self);
+
+/* Whether all are answered. */
+bool pw_daemon_releases_idle(const struct pw_daemon *self);
+
+/* Say of what was being released when the last wall ended that it is in doubt. */
+void pw_daemon_tell_in_doubt(struct pw_daemon *self);
 
 /* The member "versions". */
 void pw_daemon_versions(struct pw_json *json);

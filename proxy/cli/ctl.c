@@ -3,19 +3,13 @@
  * ctl status, ctl reload, ctl reopen: one question to a running wall, and its answer in
  * words.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include "common/base/file.h"
-#include "common/settings/settings.h"
+#include "proxy/cli/ask.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/json_line.h"
-#include "proxy/control.h"
 
 enum { REFUSED = 1, PATIENCE_S = 30 };
 
@@ -49,100 +43,6 @@ read_question(int argc, char **argv, bool takes_channel, struct question *questi
         return pw_command_misused("--socket or --config, not both");
     }
     return EX_OK;
-}
-
-/* Nobody answers there: to a script that is one thing, whatever the reason. */
-static enum pw_err
-connect_to(const char *path, int *fd, struct pw_why *why)
-{
-    struct timeval patience = {.tv_sec = PATIENCE_S};
-    enum pw_err err;
-    *fd = pw_control_connect(path, &err, why);
-    if (*fd < 0) {
-        return err == PW_E_NO_INPUT ? PW_E_BUSY : err;
-    }
-    return setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0
-               ? PW_E_OK
-               : pw_fail(why, PW_E_OS, "%s: %s", path, strerror(errno));
-}
-
-static enum pw_err
-connect_to_wall(const struct question *question, int *fd, struct pw_why *why)
-{
-    if (question->socket != NULL) {
-        return connect_to(question->socket, fd, why);
-    }
-    PW_CLEANUP(pw_settings_free)
-    struct pw_settings *settings =
-        pw_settings_load(pw_command_config(question->config), why);
-    if (settings == NULL) {
-        return PW_E_CONFIG;
-    }
-    if (strcmp(settings->control, "-") == 0) {
-        return pw_fail(why, PW_E_CONFIG,
-                       "%s: control is off there; set it to a path, and start the wall "
-                       "again",
-                       settings->file);
-    }
-    return connect_to(settings->control, fd, why);
-}
-
-/* One line; what is behind its LF is not ours. */
-static enum pw_err
-receive_line(int fd, struct pw_buf *line, struct pw_why *why)
-{
-    for (;;) {
-        if (pw_buf_reserve(line, 4096) != PW_E_OK) {
-            return pw_fail(why, PW_E_FORMAT, "the answer does not end; is that a wall?");
-        }
-        ssize_t got = recv(fd, line->bytes + line->len, 4096, 0);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            return pw_fail(why, PW_E_BUSY, "no answer in %d s; the wall hangs",
-                           (int)PATIENCE_S);
-        }
-        if (got <= 0) {
-            return pw_fail(why, PW_E_BUSY,
-                           "the wall ended the connection without an answer; try again");
-        }
-        const uint8_t *end = memchr(line->bytes + line->len, '\n', (size_t)got);
-        line->len = end != NULL ? (size_t)(end - line->bytes) : line->len + (size_t)got;
-        if (end != NULL) {
-            return PW_E_OK;
-        }
-    }
-}
-
-/* Send the request, and read the object that answers it. */
-static enum pw_err
-converse(int fd, const char *command, const char *argument, struct pw_buf *line,
-         json_t **answer, struct pw_why *why)
-{
-    char request[PW_CONTROL_REQUEST_MAX];
-    int len = snprintf(request, sizeof request, "%s%s%s\n", command,
-                       argument == NULL ? "" : " ", argument == NULL ? "" : argument);
-    if (len >= (int)sizeof request) {
-        return pw_fail(why, PW_E_USAGE, "the name is too long for a channel");
-    }
-    ssize_t sent = send(fd, request, (size_t)len, MSG_NOSIGNAL);
-    /* A wall that turns us away may have closed by now, and have said why before. */
-    if (sent < 0 && errno != EPIPE && errno != ECONNRESET) {
-        return pw_fail(why, PW_E_IO, "the wall cannot be asked: %s", strerror(errno));
-    }
-    enum pw_err err = receive_line(fd, line, why);
-    if (err != PW_E_OK) {
-        return err;
-    }
-    if (!pw_json_line_plain(pw_buf_span(line)) ||
-        pw_json_line_read(pw_buf_span(line), answer) != PW_E_OK ||
-        !json_is_boolean(json_object_get(*answer, "ok"))) {
-        return pw_fail(why, PW_E_FORMAT,
-                       "the answer is none of a wall's; is that its "
-                       "control socket?");
-    }
-    return PW_E_OK;
 }
 
 static void
@@ -279,13 +179,11 @@ static int
 ask(const struct question *question, const char *command,
     void (*print)(const json_t *answer))
 {
-    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_CONTROL_ANSWER_MAX + 4096};
+    PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_ASK_ANSWER_MAX};
     PW_CLEANUP(pw_json_line_free) json_t *answer = NULL;
-    PW_CLEANUP(pw_file_close) int fd = -1;
     struct pw_why why = {0};
-    enum pw_err err = connect_to_wall(question, &fd, &why);
-    err = err == PW_E_OK ? converse(fd, command, question->channel, &line, &answer, &why)
-                         : err;
+    struct pw_ask wall = {question->config, question->socket, PATIENCE_S};
+    enum pw_err err = pw_ask_wall(&wall, command, question->channel, &line, &answer, &why);
     return err == PW_E_OK ? tell(answer, pw_buf_span(&line), question->json, print)
                           : pw_command_fail(err, &why);
 }
