@@ -106,10 +106,6 @@ enum pw_keys_news pw_daemon_reload(struct pw_daemon *self, const struct pw_asker
 /* Wake the channels, so that they look at what was left for them. */
 void pw_daemon_wake_lanes(struct pw_daemon *self);
 
-/* Hand `detail` over as an event of the whole process. */
-void pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
-                          enum pw_level level, struct pw_json *json);
-
 /* Start the thread that releases held messages; close it after a failure, too. */
 PW_CHECK_RESULT enum pw_err pw_daemon_open_releases(struct pw_daemon *self,
                                                     struct pw_why *why);
