@@ -68,8 +68,7 @@ struct pw_audit {
     size_t head;
     size_t count;
     size_t waiting; /* producers in need of room, or of their lines in the file */
-    uint64_t taken; /* records made into lines so far, */
-    uint64_t filed; /* and of these so many are in the file, whole */
+    uint64_t filed; /* so many of the records are in the file, whole */
     enum rest rest;
     bool urgent;  /* a record in the ring is not to nap */
     bool summing; /* some channel's sum is not empty */
@@ -289,7 +288,7 @@ pw_audit_flush(struct pw_audit *audit, uint64_t until)
 {
     bool in_time = true;
     pthread_mutex_lock(&audit->lock);
-    uint64_t last = audit->taken + audit->count;
+    uint64_t last = audit->enqueued;
     while (audit->filed < last && in_time && !audit->aborted) {
         in_time = wait_for_round(audit, until);
     }
@@ -728,8 +727,9 @@ end_round(struct pw_audit *audit, const struct round *round)
 {
     audit->head = (audit->head + round->made) % audit->capacity;
     audit->count -= round->made;
-    audit->taken += round->made;
-    audit->filed = round->err == PW_E_OK ? audit->taken : audit->filed;
+    if (round->err == PW_E_OK) {
+        audit->filed = audit->enqueued - audit->count;
+    }
     audit->lost_unsaid += round->lost;
     audit->urgent = audit->urgent || round->made < round->count;
     audit->counts.written += round->lines;

@@ -54,7 +54,9 @@ def hold(wall, producer, *messages):
     for message in messages:
         producer.send_multipart(message)
     wall.wait_for(lambda: len(states(wall)) == len(before) + len(messages), "the messages to be held")
-    return sorted(set(states(wall)) - before)
+    new = set(states(wall)) - before
+    wall.wait_for(lambda: new <= {line["q"]["entry"] for line in wall.frames("quarantine")}, "their lines")
+    return sorted(new)
 
 
 def quiet(socket, ms=300):
