@@ -229,6 +229,12 @@ check_state(struct job *job)
                        "entry, as quarantine list does",
                        job->request.id);
     }
+    if (!job->found.stored) {
+        return pw_fail(why, PW_E_NO_INPUT,
+                       "%s has no message: the quarantine was full when it came; see its "
+                       "entry with quarantine show",
+                       entry);
+    }
     switch (job->found.state) {
     case PW_STORE_HELD:
         return PW_E_OK;

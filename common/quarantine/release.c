@@ -11,7 +11,7 @@ pw_store_move(struct pw_store *store, const char *entry, enum pw_store_state fro
               enum pw_store_state to, struct pw_why *why)
 {
     pthread_mutex_lock(&store->lock);
-    bool moved = pw_store_move_entry(store, entry, from, to);
+    bool moved = pw_store_move_entry(store, entry, from, to, NULL);
     int number = moved ? 0 : errno;
     pthread_mutex_unlock(&store->lock);
     if (moved) {
