@@ -297,6 +297,7 @@ def test_it_is_signed_freshly_and_the_next_wall_accepts_it(tmp_path, sockets):
         for entry in held:
             assert one(first, entry, "--override", "import.denied")["ok"]
             assert consumer.poll(5000) and consumer.recv() == HELD
+        second.wait_for(lambda: len(second.frames("pass")) == 2, "the lines of the second wall")
         assert [line["sig"]["state"] for line in second.frames("pass")] == ["ok", "ok"]
         # Without a key that signs nothing leaves, and nobody can overrule that.
         third = hold(first, producer, [HELD])[0]
