@@ -6,12 +6,12 @@
 
 enum {
     WIDE = 120, /* from so many columns on, lines have their day and milliseconds */
-    SHORT_LABEL = 7,
+    SHORT_LABEL = 6,
     LONG_LABEL = 10,
     CHAN_LEAST = 4,
-    CHAN_SHORT = 10,
+    CHAN_SHORT = 8,
     CHAN_LONG = 16,
-    ID_ROOM = 34, /* columns that must be left for words beside an id */
+    ID_ROOM = 20, /* columns that must be left for words beside an id */
 };
 
 #define DULL "\033[2m"
@@ -60,19 +60,27 @@ put_time(struct pw_audit_view *view, const json_t *event, struct pw_words *left,
     pw_words_put(left, " ");
 }
 
+/* The channel in its column, which is as wide as the longest so far, within bounds. */
 static void
-put_channel(struct pw_audit_view *view, const json_t *event, struct pw_words *left)
+cut_channel(struct pw_audit_view *view, struct pw_span name, struct pw_words *chan)
 {
-    struct pw_words chan = {0};
     size_t most = is_wide(view) ? CHAN_LONG : CHAN_SHORT;
-    pw_words_quote(&chan, pw_json_text(event, "chan"));
-    if (view->width > 0) {
-        pw_words_cut(&chan, most);
+    pw_words_quote(chan, name);
+    if (view->width > 0 && chan->len > most) {
+        chan->len = most;
+        chan->text[most - 1] = '~';
+        chan->text[most] = '\0';
     }
-    size_t wanted = chan.len < CHAN_LEAST ? CHAN_LEAST : chan.len;
+    size_t wanted = chan->len < CHAN_LEAST ? CHAN_LEAST : chan->len;
     wanted = wanted < most ? wanted : most;
     view->chan_width = wanted > view->chan_width ? wanted : view->chan_width;
-    pw_words_put(left, "%-*s ", (int)view->chan_width, chan.text);
+}
+
+void
+pw_audit_view_expect(struct pw_audit_view *view, struct pw_span channel)
+{
+    struct pw_words chan = {0};
+    cut_channel(view, channel, &chan);
 }
 
 /* What fits of the extras behind the words. */
@@ -91,16 +99,17 @@ void
 pw_audit_render(struct pw_audit_view *view, const json_t *event, FILE *out)
 {
     struct pw_audit_words words;
-    struct pw_words left = {0};
+    struct pw_words left = {0}, chan = {0};
     pw_audit_words_of(event, &words);
     put_time(view, event, &left, out);
-    put_channel(view, event, &left);
+    cut_channel(view, pw_json_text(event, "chan"), &chan);
+    pw_words_put(&left, "%-*s ", (int)view->chan_width, chan.text);
     const char *label = is_wide(view) ? words.label_in : words.label;
     int label_width = is_wide(view) ? LONG_LABEL : SHORT_LABEL;
     /* One column is left free: a cursor behind the last one may wrap. */
     size_t used = left.len + (size_t)label_width + 1 + 1;
     size_t room = view->width == 0 ? PW_WORDS : view->width > used ? view->width - used : 0;
-    bool has_id = words.id.len > 0 && room >= words.id.len + 2 + ID_ROOM - SHORT_LABEL;
+    bool has_id = words.id.len > 0 && room >= words.id.len + 2 + ID_ROOM;
     size_t text_room = has_id && view->width != 0 ? room - words.id.len - 2 : room;
     pw_words_cut(&words.main, text_room);
     add_extras(&words, text_room);

@@ -24,6 +24,9 @@ struct pw_audit_view {
 /* Print the event with its LF. Nothing of it reaches `out` that is not printable ASCII. */
 void pw_audit_render(struct pw_audit_view *view, const json_t *event, FILE *out);
 
+/* A line of this channel will be printed: let its column be wide enough from the start. */
+void pw_audit_view_expect(struct pw_audit_view *view, struct pw_span channel);
+
 /* The same for what is no audit line: how it begins. */
 void pw_audit_render_unreadable(struct pw_span line, FILE *out);
 

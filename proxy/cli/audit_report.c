@@ -186,7 +186,7 @@ put_head(const struct pw_sheet *report, const struct table *table, bool rates, s
     end_line(report, &line, BOLD, out);
 }
 
-/* A negative rate has no place in this table. */
+/* A rate below 0: this table has none. */
 static void
 put_row(const struct pw_sheet *report, enum pw_count_by by, const struct pw_count *row,
         double rate, size_t width, FILE *out)
@@ -218,7 +218,8 @@ pw_sheet_table(const struct pw_sheet *report, const struct pw_counts *counts,
     uint32_t order[PW_SHEET_ROWS];
     const struct pw_count_table *table = &counts->by[by];
     rows = rows < PW_SHEET_ROWS ? rows : PW_SHEET_ROWS;
-    size_t count = pw_counts_order(counts, by, order, rows);
+    bool others = table->others.messages > 0;
+    size_t count = pw_counts_order(counts, by, order, rows > 1 ? rows - others : rows);
     if (count == 0) {
         return 0;
     }
@@ -229,10 +230,11 @@ pw_sheet_table(const struct pw_sheet *report, const struct pw_counts *counts,
         put_row(report, by, &table->rows[order[i]], rates ? report->rates[order[i]] : -1,
                 width, out);
     }
-    if (table->others.messages > 0) {
+    others = others && count < rows;
+    if (others) {
         put_row(report, by, &table->others, -1, width, out);
     }
-    return 1 + count + (table->others.messages > 0);
+    return 1 + count + others;
 }
 
 /* ---- JSON ---- */

@@ -96,6 +96,12 @@ print_kept(struct tail *tail)
 {
     size_t count = tail->seen < tail->lines ? tail->seen : tail->lines;
     for (size_t i = 0; i < count; i++) {
+        struct pw_logged logged;
+        if (pw_logged_read(pw_buf_span(&tail->kept[i].line), &logged)) {
+            pw_audit_view_expect(&tail->view, logged.chan);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
         const struct kept *kept = &tail->kept[(tail->seen - count + i) % tail->lines];
         struct pw_logged logged;
         print_gap(tail, i > 0 ? kept->missing : 0);

@@ -169,6 +169,28 @@ struct frame {
     FILE *out;
 };
 
+static const struct pw_buf *
+nth_newest(const struct top *top, uint64_t count, uint64_t i)
+{
+    return &top->newest[(top->refusals - count + i) % NEWEST];
+}
+
+/* Columns as wide as all of them need, and no line for the day of the first. */
+static void
+expect_newest(const struct top *top, uint64_t count, struct pw_audit_view *view)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct pw_logged line;
+        if (!pw_logged_read(pw_buf_span(nth_newest(top, count, i)), &line)) {
+            continue;
+        }
+        pw_audit_view_expect(view, line.chan);
+        if (view->day[0] == '\0' && line.ts.len >= sizeof view->day) {
+            memcpy(view->day, line.ts.ptr, sizeof view->day - 1);
+        }
+    }
+}
+
 static void
 draw_newest(struct top *top, struct frame *frame)
 {
@@ -176,17 +198,17 @@ draw_newest(struct top *top, struct frame *frame)
     if (count == 0 || frame->left < 2) {
         return;
     }
-    /* Below 120 columns a line for the day may come first. */
-    size_t room = frame->left - 2;
+    size_t room = frame->left - 2; /* one for a line that tells a new day */
     count = count < room ? count : room;
     struct pw_audit_view view = {.width = frame->report.width,
                                  .colours = frame->report.colours};
+    expect_newest(top, count, &view);
     char *text = NULL;
     size_t len = 0;
     FILE *lines = open_memstream(&text, &len);
     for (uint64_t i = 0; lines != NULL && i < count; i++) {
-        const struct pw_buf *line = &top->newest[(top->refusals - count + i) % NEWEST];
-        PW_CLEANUP(pw_json_line_free) json_t *event = pw_json_line_parse(pw_buf_span(line));
+        struct pw_span line = pw_buf_span(nth_newest(top, count, i));
+        PW_CLEANUP(pw_json_line_free) json_t *event = pw_json_line_parse(line);
         if (event != NULL) {
             pw_audit_render(&view, event, lines);
         }
@@ -267,8 +289,9 @@ redraw(struct top *top, bool caught_up)
         return;
     }
     if (due) {
-        top->draw_count = caught_up ? top->draw_count : 0; /* what is old has no rate */
-        measure(top, now_ns);
+        if (caught_up) { /* what is read late has no rate */
+            measure(top, now_ns);
+        }
         top->drawn_ns = now_ns;
     }
     resized = 0;

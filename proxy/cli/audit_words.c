@@ -387,11 +387,11 @@ static void
 say_quarantine(const json_t *event, struct pw_audit_words *words)
 {
     static const struct {
-        const char *ends, *label, *words;
+        const char *ends, *label, *label_in, *words;
     } deeds[] = {
-        {"release", "release", "released from quarantine"},
-        {"purge", "purge", "purged from quarantine"},
-        {"expire", "purge", "purged from quarantine, its time was over"},
+        {"release", "freed", "release", "released from quarantine"},
+        {"purge", "purge", "purge", "purged from quarantine"},
+        {"expire", "purge", "purge", "purged from quarantine, its time was over"},
     };
     static const char *const known[] = {"entry", "id", "reason", NULL};
     json_t *detail = json_object_get(event, "detail");
@@ -400,7 +400,8 @@ say_quarantine(const json_t *event, struct pw_audit_words *words)
     for (size_t i = 0; i < PW_COUNT(deeds); i++) {
         if (what.len > 0 &&
             memmem(what.ptr, what.len, deeds[i].ends, strlen(deeds[i].ends)) != NULL) {
-            words->label = words->label_in = deeds[i].label;
+            words->label = deeds[i].label;
+            words->label_in = deeds[i].label_in;
             pw_words_put(&words->main, "%s", deeds[i].words);
             what = (struct pw_span){0};
         }
