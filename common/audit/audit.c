@@ -739,6 +739,7 @@ end_round(struct pw_audit *audit, const struct round *round)
     audit->broken = round->err != PW_E_OK;
     audit->scarce = pw_logfile_critical(&audit->file);
     audit->counts.trouble = audit->file.trouble;
+    audit->counts.scarce = audit->scarce;
     audit->busy_since = 0;
     if (audit->waiting > 0 &&
         (round->made > 0 || round->err == PW_E_OK || gives_way(audit))) {
@@ -915,6 +916,7 @@ set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw
     enum pw_err err = open_chain(audit, options, why);
     err = err == PW_E_OK ? open_file(audit, options, why) : err;
     audit->scarce = err == PW_E_OK && pw_logfile_critical(&audit->file);
+    audit->counts.scarce = audit->scarce;
     if (err == PW_E_OK && !start_thread(audit)) {
         err = pw_fail(why, PW_E_OS, "audit log: no thread: %s; raise the limit on tasks",
                       strerror(errno));

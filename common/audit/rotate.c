@@ -140,6 +140,7 @@ pw_rotate_back(const char *path, const char *old)
 struct old {
     char time[TIME_TEXT + 1];
     uint64_t seq;
+    uint64_t attempt;
     char *name;
 };
 
@@ -183,6 +184,7 @@ read_name(const struct parts *parts, const char *name, struct old *out)
     const char *seq = name + stem + 1 + TIME_TEXT + 1;
     size_t digits = strspn(seq, "0123456789");
     const char *behind = seq + digits;
+    out->attempt = behind[0] == '-' ? strtoull(behind + 1, NULL, 10) : 0;
     behind += behind[0] == '-' ? 1 + strspn(behind + 1, "0123456789") : 0;
     if (digits == 0 || strncmp(behind, parts->extension, strlen(parts->extension)) != 0) {
         return false;
@@ -214,6 +216,12 @@ add_old(struct olds *olds, struct old old, const char *name)
 }
 
 static int
+compare(uint64_t x, uint64_t y)
+{
+    return (x > y) - (x < y);
+}
+
+static int
 by_age(const void *a, const void *b)
 {
     const struct old *x = a;
@@ -222,8 +230,7 @@ by_age(const void *a, const void *b)
     if (times != 0) {
         return times;
     }
-    return x->seq != y->seq ? (x->seq > y->seq) - (x->seq < y->seq)
-                            : strcmp(x->name, y->name);
+    return x->seq != y->seq ? compare(x->seq, y->seq) : compare(x->attempt, y->attempt);
 }
 
 static enum pw_err
