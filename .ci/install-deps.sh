@@ -13,7 +13,7 @@ packages_of() {
         echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
         ;;
     test)
-        echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl
+        echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux
         # What the shipped policies are for.
         echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
         echo python3-joblib python3-dill python3-cloudpickle python3-msgpack

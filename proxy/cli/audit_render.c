@@ -83,13 +83,16 @@ pw_audit_view_expect(struct pw_audit_view *view, struct pw_span channel)
     cut_channel(view, channel, &chan);
 }
 
-/* What fits of the extras behind the words. */
+/* As many of the extras as fit behind the words: the first that does not ends it. */
 static void
 add_extras(struct pw_audit_words *words, size_t room)
 {
     for (size_t i = 0; i < words->extra_count; i++) {
         const struct pw_words *more = &words->extras[i];
-        if (more->len > 0 && words->main.len + 2 + more->len <= room) {
+        if (more->len > 0 && words->main.len + 2 + more->len > room) {
+            return;
+        }
+        if (more->len > 0) {
             pw_words_put(&words->main, ", %s", more->text);
         }
     }
@@ -106,6 +109,9 @@ pw_audit_render(struct pw_audit_view *view, const json_t *event, FILE *out)
     pw_words_put(&left, "%-*s ", (int)view->chan_width, chan.text);
     const char *label = is_wide(view) ? words.label_in : words.label;
     int label_width = is_wide(view) ? LONG_LABEL : SHORT_LABEL;
+    if (view->width > 0 && left.len + (size_t)label_width + 2 > view->width) {
+        pw_words_cut(&left, view->width - (size_t)label_width - 2); /* hardly a terminal */
+    }
     /* One column is left free: a cursor behind the last one may wrap. */
     size_t used = left.len + (size_t)label_width + 1 + 1;
     size_t room = view->width == 0 ? PW_WORDS : view->width > used ? view->width - used : 0;
