@@ -116,6 +116,9 @@ enum pw_err pw_daemon_begin_release(void *arg, const struct pw_control_peer *pee
                                     const char *argument, uint64_t ticket,
                                     struct pw_why *why);
 
+/* Let main see that there is something to do for releases; from any thread. */
+void pw_daemon_ring_releases(const struct pw_daemon *self);
+
 /* When this is readable: give the answers, and wake the channels. */
 int pw_daemon_releases_fd(const struct pw_daemon *self);
 void pw_daemon_serve_releases(struct pw_daemon *self);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
+#include "common/base/hex.h"
 #include "common/base/json.h"
 #include "proxy/json_read.h"
 #include "proxy/pipeline.h"
@@ -87,6 +90,18 @@ read_bool(const char *key, const json_t *value, bool *out, struct pw_why *why)
 }
 
 static enum pw_err
+read_key(const json_t *value, struct pw_release_request *out, struct pw_why *why)
+{
+    const char *text = json_string_value(value);
+    out->sealed =
+        text != NULL && pw_hex_decode(pw_span_str(text), out->key, sizeof out->key);
+    return out->sealed
+               ? PW_E_OK
+               : pw_fail(why, PW_E_USAGE, "key: give the object's own key as %d hex digits",
+                         2 * PW_RELEASE_KEY);
+}
+
+static enum pw_err
 read_member(const char *key, const json_t *value, struct pw_release_request *out,
             struct pw_why *why)
 {
@@ -101,6 +116,12 @@ read_member(const char *key, const json_t *value, struct pw_release_request *out
     }
     if (strcmp(key, "again") == 0) {
         return read_bool(key, value, &out->again, why);
+    }
+    if (strcmp(key, "arrived") == 0) {
+        return read_bool(key, value, &out->arrived, why);
+    }
+    if (strcmp(key, "key") == 0) {
+        return read_key(value, out, why);
     }
     if (strcmp(key, "dry_run") == 0) {
         return read_bool(key, value, &out->dry_run, why);
@@ -122,6 +143,10 @@ read_members(json_t *object, struct pw_release_request *out, struct pw_why *why)
     }
     if (out->id[0] == '\0') {
         return pw_fail(why, PW_E_USAGE, "id is missing; name an entry");
+    }
+    if (out->arrived && (out->again || out->dry_run)) {
+        return pw_fail(why, PW_E_USAGE,
+                       "arrived goes neither with again nor with dry_run; choose one");
     }
     if (!out->dry_run && strspn(out->reason, " \t\r\n") == strlen(out->reason)) {
         return pw_fail(why, PW_E_USAGE, "reason is missing; say why the message may go on");
@@ -166,7 +191,14 @@ pw_release_request_write(const struct pw_release_request *request, struct pw_buf
     }
     pw_json_end_array(&json);
     pw_json_bool(&json, "again", request->again);
+    pw_json_bool(&json, "arrived", request->arrived);
     pw_json_bool(&json, "dry_run", request->dry_run);
+    if (request->sealed) {
+        char key[2 * PW_RELEASE_KEY + 1];
+        pw_hex_encode((struct pw_span){request->key, sizeof request->key}, key);
+        pw_json_str(&json, "key", key);
+        sodium_memzero(key, sizeof key);
+    }
     pw_json_end_object(&json);
     return json.err;
 }

@@ -7,16 +7,26 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include <sodium.h>
+
+#include "common/quarantine/seal.h"
+#include "common/quarantine/store.h"
 #include "proxy/cli/ask.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/json_line.h"
+#include "proxy/cli/quarantine.h"
 #include "proxy/release_request.h"
 
-enum { REFUSED = 1, PATIENCE_S = 120 }; /* others may be before us, and disks slow */
+enum {
+    ENTRY_LIMIT = 1 << 20,
+    REFUSED = 1,
+    PATIENCE_S = 120
+}; /* others may be before us, and disks slow */
 
 struct wish {
     struct pw_ask wall;
     struct pw_release_request request;
+    const char *unseal; /* the file of the secret key; NULL: nothing is sealed */
     const char **ids;
     size_t count;
     bool json;
@@ -54,6 +64,13 @@ check_wish(const struct wish *wish)
     if (wish->wall.socket != NULL && wish->wall.config != NULL) {
         return pw_command_misused("--socket or --config, not both");
     }
+    if (wish->wall.socket != NULL && wish->unseal != NULL) {
+        return pw_command_misused("--unseal reads the quarantine itself: give --config "
+                                  "instead of --socket");
+    }
+    if (wish->request.arrived && (wish->request.again || wish->request.dry_run)) {
+        return pw_command_misused("--arrived goes neither with --again nor with --dry-run");
+    }
     if (!wish->request.dry_run && strspn(reason, " \t\r\n") == strlen(reason)) {
         return pw_command_misused("--reason TEXT is missing: say why, for the audit log");
     }
@@ -73,6 +90,10 @@ read_wish(int argc, char **argv, struct wish *wish)
             wish->request.dry_run = true;
         } else if (pw_args_flag(&args, "--again")) {
             wish->request.again = true;
+        } else if (pw_args_flag(&args, "--arrived")) {
+            wish->request.arrived = true;
+        } else if (pw_args_value(&args, "--unseal", &wish->unseal)) {
+            continue;
         } else if (pw_args_value(&args, "--reason", &value)) {
             wrong = take_reason(wish, value);
         } else if (pw_args_value(&args, "--override", &value)) {
@@ -107,6 +128,10 @@ print_done(const json_t *answer)
 {
     bool dry = json_is_true(json_object_get(answer, "dry_run"));
     pw_print_text(stdout, pw_json_text(answer, "entry"));
+    if (pw_span_equal(pw_json_text(answer, "outcome"), pw_span_str("arrived"))) {
+        puts(": had arrived, and is in doubt no more");
+        return;
+    }
     fputs(dry ? ": channel " : ": sent through channel ", stdout);
     pw_print_text(stdout, pw_json_text(answer, "chan"));
     fputs(dry ? " would send it" : "", stdout);
@@ -151,6 +176,30 @@ tell(const struct wish *wish, const char *id, struct pw_span line, const json_t 
     return done ? EX_OK : REFUSED;
 }
 
+/* The daemon cannot read what is sealed: it gets the key of this one object. */
+static enum pw_err
+open_box(struct wish *wish, const char *id, struct pw_why *why)
+{
+    PW_CLEANUP(pw_store_free) struct pw_store *store = NULL;
+    PW_CLEANUP(pw_buf_free) struct pw_buf json = {.limit = ENTRY_LIMIT};
+    PW_CLEANUP(pw_buf_free) struct pw_buf bytes = {.limit = SIZE_MAX / 2};
+    struct pw_found found;
+    uint8_t secret[PW_SEAL_KEY];
+    enum pw_err err = pw_seal_read_secret(wish->unseal, secret, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    store = pw_quarantine_open(wish->wall.config, NULL, &err, why);
+    err = store == NULL ? err : pw_store_find(store, id, &found, &json, why);
+    err = err == PW_E_OK ? pw_store_read_file(store, found.object, &bytes, why) : err;
+    wish->request.sealed = err == PW_E_OK && pw_seal_is(pw_buf_span(&bytes));
+    if (wish->request.sealed) {
+        err = pw_seal_open_box(pw_buf_span(&bytes), secret, wish->request.key, why);
+    }
+    sodium_memzero(secret, sizeof secret);
+    return err;
+}
+
 static int
 release_one(struct wish *wish, const char *id)
 {
@@ -162,7 +211,8 @@ release_one(struct wish *wish, const char *id)
         return pw_command_misused("\"%s\" is no id; quarantine list shows them", id);
     }
     memcpy(wish->request.id, id, strlen(id) + 1);
-    enum pw_err err = pw_release_request_write(&wish->request, &text);
+    enum pw_err err = wish->unseal != NULL ? open_box(wish, id, &why) : PW_E_OK;
+    err = err == PW_E_OK ? pw_release_request_write(&wish->request, &text) : err;
     if (err == PW_E_OK) {
         err = pw_buf_append(&text, (struct pw_span){(const uint8_t *)"", 1});
     }
@@ -197,6 +247,7 @@ pw_cmd_quarantine_release(int argc, char **argv)
     }
     int code = read_wish(argc, argv, &wish);
     code = code == EX_OK ? release_all(&wish) : code;
+    sodium_memzero(wish.request.key, sizeof wish.request.key);
     free(wish.ids);
     return code;
 }
