@@ -2,7 +2,6 @@
 #include "proxy/daemon_release_job.h"
 
 #include <poll.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/quarantine/release.h"
+#include "proxy/daemon_quarantine.h"
 #include "proxy/json_read.h"
 
 enum {
@@ -45,17 +45,6 @@ is_stopping(const struct pw_daemon *self)
 /* --- what the audit log is told ------------------------------------------------------ */
 
 static void
-write_user(struct pw_json *json, uid_t uid)
-{
-    char space[1024];
-    struct passwd entry;
-    struct passwd *found = NULL;
-    if (getpwuid_r(uid, &entry, space, sizeof space, &found) == 0 && found != NULL) {
-        pw_json_bytes(json, "user", pw_span_str(found->pw_name), 64);
-    }
-}
-
-static void
 write_codes(struct pw_json *json, const char *key, const bool *set)
 {
     pw_json_array(json, key);
@@ -76,12 +65,7 @@ write_detail(const struct pw_release_job *job, const char *outcome, struct pw_js
     pw_json_str(json, "entry", job->found.entry);
     pw_json_str(json, "object", job->found.object);
     pw_json_str(json, "chan", job->lane->channel->name);
-    pw_json_object(json, "by");
-    pw_json_str(json, "via", "control");
-    pw_json_uint(json, "uid", job->peer.uid);
-    pw_json_uint(json, "pid", (uint64_t)job->peer.pid);
-    write_user(json, job->peer.uid);
-    pw_json_end_object(json);
+    pw_write_operator(json, "control", job->peer.uid, job->peer.pid);
     pw_json_str(json, "reason", job->request.reason);
     write_codes(json, "overrides", job->request.override);
     write_codes(json, "overruled", job->release.overrule.met);

@@ -91,6 +91,19 @@ print_missed(json_t *missed)
 }
 
 static void
+print_quarantine(const json_t *store)
+{
+    long long doubt = pw_json_number(store, "releasing");
+    printf("quarantine: %lld held, %lld released, %lld purged",
+           pw_json_number(store, "held"), pw_json_number(store, "released"),
+           pw_json_number(store, "purged"));
+    if (doubt > 0) {
+        printf("; %lld under way or in doubt, see quarantine list", doubt);
+    }
+    putchar('\n');
+}
+
+static void
 print_status(const json_t *answer)
 {
     size_t index;
@@ -127,6 +140,7 @@ print_status(const json_t *answer)
         putchar('\n');
     }
     print_missed(json_object_get(audit, "missed"));
+    print_quarantine(json_object_get(answer, "quarantine"));
 }
 
 static void

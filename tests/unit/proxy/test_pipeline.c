@@ -712,6 +712,178 @@ each_foreign_layout_is_added_kept_exchanged_and_stripped(void **state)
     }
 }
 
+/* ---- messages that are released ---------------------------------------------------------
+ */
+
+static const struct pw_decision *
+release(struct fixture *f, const struct pw_span *frames, size_t count,
+        struct pw_overrule *overrule, struct sent *out)
+{
+    static struct pw_decision decision;
+    pw_pipeline_judge_released(f->pipe, frames, count, 1, overrule, &decision);
+    pw_pipeline_close(f->pipe);
+    if (decision.batched) {
+        pw_pipeline_seal(f->pipe, &decision);
+    }
+    if (decision.verdict == PW_PASS) {
+        apply(&decision, frames, count, out);
+    }
+    return &decision;
+}
+
+/* A tag that was good, one that is bad, and none: each leaves as the channel would send it.
+ */
+static void
+check_release_foreign(const struct foreign_case *c)
+{
+    static struct sent wire, after;
+    struct pw_overrule none = {0};
+    struct fixture signer, stripper, both;
+    foreign_wall(&signer, c->layout, c->rules, PW_VERIFY_OFF, true);
+    foreign_wall(&stripper, c->layout, c->rules, PW_VERIFY_REQUIRED, false);
+    foreign_wall(&both, c->layout, c->rules, PW_VERIFY_REQUIRED, true);
+    (void)through(&signer, c->plain, c->count, &wire);
+    for (int flip = 0; flip < 2; flip++) {
+        wire.bytes[c->tag_frame][c->tag_at] ^= (uint8_t)flip;
+        check_case(c->name,
+                   release(&stripper, wire.frames, wire.count, &none, &after)->verdict ==
+                       PW_PASS);
+        check_case(c->name, same_message(&after, c->plain, c->count));
+        (void)release(&both, wire.frames, wire.count, &none, &after);
+        wire.bytes[c->tag_frame][c->tag_at] ^= (uint8_t)flip;
+        check_case(c->name, same_message(&after, wire.frames, wire.count));
+    }
+    finish(&signer);
+    finish(&stripper);
+    finish(&both);
+}
+
+static void
+a_released_message_sheds_a_foreign_tag_unasked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(foreign_cases); i++) {
+        check_release_foreign(&foreign_cases[i]);
+    }
+}
+
+/* What was refused for its signature leaves with one of this wall. */
+static void
+check_release_signed(enum pw_envelope envelope)
+{
+    static struct sent between, after, last;
+    struct pw_decision decision;
+    struct pw_overrule none = {0};
+    struct pw_buf key_text = {.limit = 4096};
+    struct fixture first, second, third;
+    wall(&first, PW_SUITE_ED25519_BATCH, envelope, true, PW_VERIFY_OFF, &key_text);
+    wall(&second, PW_SUITE_ED25519_BATCH, envelope, true, PW_VERIFY_REQUIRED, &key_text);
+    wall(&third, PW_SUITE_ED25519_BATCH, envelope, false, PW_VERIFY_REQUIRED, &key_text);
+    struct pw_span frames[] = {BYTES("topic"), BYTES(BENIGN), BYTES("raw buffer")};
+    judge(first.pipe, frames, 3, 1000, &decision);
+    apply(&decision, frames, 3, &between);
+    between.bytes[0][0] ^= 1;
+    judge(second.pipe, between.frames, between.count, 2000, &decision);
+    assert_int_equal(decision.reason, PW_R_SIG_BAD);
+    assert_int_equal(
+        release(&second, between.frames, between.count, &none, &after)->verdict, PW_PASS);
+    judge(third.pipe, after.frames, after.count, 3000, &decision);
+    assert_int_equal(decision.sig.state, PW_SIG_OK);
+    apply(&decision, after.frames, after.count, &last);
+    assert_int_equal(last.count, 3);
+    assert_true(pw_span_equal(last.frames[1], frames[1]));
+    pw_buf_free(&key_text);
+    finish(&first);
+    finish(&second);
+    finish(&third);
+}
+
+static void
+a_released_message_is_signed_afresh(void **state)
+{
+    (void)state;
+    check_release_signed(PW_ENVELOPE_TAIL);
+    check_release_signed(PW_ENVELOPE_FRAME);
+}
+
+/* clang-format off */
+static const struct overrule_case {
+    const char *name;
+    struct pw_span frames[MAX_TEST_FRAMES];
+    size_t count;
+    enum pw_reason given;
+    enum pw_reason reason; /* that still stands */
+    bool met;
+} overrule_cases[] = {
+    {"nothing to overrule", {BYTES(BENIGN)}, 1, PW_R_IMPORT_DENIED, PW_R_NONE, false},
+    {"the only finding", {BYTES(EVIL)}, 1, PW_R_IMPORT_DENIED, PW_R_NONE, true},
+    {"another finding", {BYTES(EVIL)}, 1, PW_R_LIMIT_DEPTH, PW_R_IMPORT_DENIED, false},
+    {"one of two", {BYTES(EVIL "x"), BYTES("\xff")}, 2, PW_R_IMPORT_DENIED, PW_R_PICKLE_TRAILING, true},
+    {"no frames", {{0}}, 0, PW_R_RULE_COUNT, PW_R_RULE_COUNT, false},
+    {"too many frames", {BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES(""), BYTES("")}, 9,
+     PW_R_IMPORT_DENIED, PW_R_LIMIT_FRAMES, false},
+};
+/* clang-format on */
+
+static void
+only_what_is_named_is_overruled(void **state)
+{
+    (void)state;
+    static struct sent after;
+    for (size_t i = 0; i < PW_COUNT(overrule_cases); i++) {
+        const struct overrule_case *c = &overrule_cases[i];
+        struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
+        start(&f);
+        struct pw_overrule overrule = {0};
+        overrule.given[c->given] = c->count > 0; /* no frames: nothing is given */
+        const struct pw_decision *decision =
+            release(&f, c->frames, c->count, &overrule, &after);
+        if (decision->reason != c->reason) {
+            fail_msg("%s: %s", c->name, pw_reason_code(decision->reason));
+        }
+        check_case(c->name, (decision->verdict == PW_PASS) == (c->reason == PW_R_NONE));
+        check_case(c->name, overrule.met[c->given] == c->met);
+        finish(&f);
+    }
+}
+
+/* A report keeps so many findings; what it only counted nobody has named. */
+static void
+findings_that_were_only_counted_are_not_overruled(void **state)
+{
+    (void)state;
+    static uint8_t many[2000];
+    static struct sent after;
+    size_t len = 0;
+    for (; len + 2 < sizeof many; len += 2) {
+        memcpy(many + len, "P\n", 2); /* a persistent id */
+    }
+    many[len++] = '.';
+    struct pw_span frame = {many, len};
+    struct fixture f = fixture_with("pickle*", PW_QUARANTINE);
+    start(&f);
+    struct pw_overrule overrule = {0};
+    overrule.given[PW_R_PERSID_DENIED] = true;
+    const struct pw_decision *decision = release(&f, &frame, 1, &overrule, &after);
+    assert_true(overrule.met[PW_R_PERSID_DENIED]);
+    assert_int_equal(decision->reason, PW_R_INTERNAL_ERROR);
+    finish(&f);
+}
+
+static void
+some_reasons_nobody_can_overrule(void **state)
+{
+    (void)state;
+    assert_true(pw_may_overrule(PW_R_IMPORT_DENIED));
+    assert_true(pw_may_overrule(PW_R_LIMIT_DEPTH));
+    assert_false(pw_may_overrule(PW_R_NONE));
+    assert_false(pw_may_overrule(PW_R_LIMIT_FRAMES));
+    assert_false(pw_may_overrule(PW_R_INTERNAL_ERROR));
+    assert_false(pw_may_overrule(PW_R_DRAIN_TIMEOUT));
+    assert_false(pw_may_overrule(PW_R_SIG_BAD));
+    assert_false(pw_may_overrule(PW_R_SIG_REVOKED));
+}
+
 /* What a wall that verifies says of a message that nobody signed. */
 static void
 an_unsigned_message_is_refused_in_every_foreign_layout(void **state)
@@ -855,6 +1027,11 @@ main(void)
         cmocka_unit_test(a_trailer_stays_when_strip_is_off),
         cmocka_unit_test(a_wall_that_does_both_replaces_the_trailer),
         cmocka_unit_test(each_foreign_layout_is_added_kept_exchanged_and_stripped),
+        cmocka_unit_test(a_released_message_sheds_a_foreign_tag_unasked),
+        cmocka_unit_test(a_released_message_is_signed_afresh),
+        cmocka_unit_test(only_what_is_named_is_overruled),
+        cmocka_unit_test(findings_that_were_only_counted_are_not_overruled),
+        cmocka_unit_test(some_reasons_nobody_can_overrule),
         cmocka_unit_test(an_unsigned_message_is_refused_in_every_foreign_layout),
         cmocka_unit_test(an_attack_in_a_buffer_that_nobody_signed_is_found),
         cmocka_unit_test(a_message_without_the_jupyter_shape_is_refused_even_unverified),

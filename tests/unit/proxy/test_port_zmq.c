@@ -216,6 +216,28 @@ frames_come_out_as_they_went_in(void **state)
 }
 
 static void
+a_message_of_ours_leaves_like_one_that_came(void **state)
+{
+    struct bench *bench = *state;
+    struct pw_span many[3 * FRAMES];
+    struct pw_message message;
+    for (size_t i = 0; i < PW_COUNT(many); i++) {
+        many[i] = i % 3 == 2 ? (struct pw_span){0} : BYTES("a frame");
+    }
+    assert_true(bench->port->ops->adopt(bench->port, many, PW_COUNT(many), &message));
+    assert_int_equal(message.count, PW_COUNT(many));
+    assert_int_equal(message.bytes, 2 * FRAMES * strlen("a frame"));
+    assert_null(bench->port->ops->source(&message));
+    send_one(bench, &message, NULL);
+    expect(bench, "as it is", many, PW_COUNT(many));
+    assert_true(bench->port->ops->adopt(bench->port, many, 1, &message));
+    send_one(bench, &message, &(struct pw_edit){.trailer = BYTES(" with more")});
+    expect(bench, "with a trailer", &BYTES("a frame with more"), 1);
+    assert_true(bench->port->ops->adopt(bench->port, many, 1, &message));
+    bench->port->ops->release(bench->port, &message);
+}
+
+static void
 a_message_outlives_later_receives(void **state)
 {
     struct bench *bench = *state;
@@ -383,6 +405,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(frames_come_out_as_they_went_in, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_edited_message_leaves_as_the_edit_says, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_message_of_ours_leaves_like_one_that_came, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_message_outlives_later_receives, set_up,
                                         tear_down),
