@@ -46,6 +46,12 @@ read_ago(const char *text, uint64_t now_ns, uint64_t *ns)
     return false;
 }
 
+bool
+pw_audit_filter_time(const char *text, uint64_t *ns)
+{
+    return read_ago(text, pw_clock_wall(), ns) || pw_logged_time(pw_span_str(text), ns);
+}
+
 int
 pw_audit_filter_check(struct pw_audit_filter *filter)
 {
@@ -55,8 +61,7 @@ pw_audit_filter_check(struct pw_audit_filter *filter)
         return pw_command_misused("--verdict %s: name pass, quarantine or drop", verdict);
     }
     const char *since = filter->since;
-    if (since != NULL && !read_ago(since, pw_clock_wall(), &filter->since_ns) &&
-        !pw_logged_time(pw_span_str(since), &filter->since_ns)) {
+    if (since != NULL && !pw_audit_filter_time(since, &filter->since_ns)) {
         return pw_command_misused(
             "--since %s: write 90s, 10m, 2h or 7d, or a time such as 2027-01-31T12:00:00Z",
             since);

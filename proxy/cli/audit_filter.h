@@ -25,6 +25,9 @@ struct pw_audit_filter {
  */
 bool pw_audit_filter_option(struct pw_audit_filter *filter, struct pw_args *args);
 
+/* "90s", "10m", "2h", "7d" before now, or a time of RFC 3339. False for anything else. */
+bool pw_audit_filter_time(const char *text, uint64_t *ns);
+
 /* EX_OK when the values make sense; otherwise said on stderr, and the exit code. */
 int pw_audit_filter_check(struct pw_audit_filter *filter);
 

@@ -14,11 +14,9 @@
 enum { REFUSED = 1, META_MAX = 1 << 20, LINE_MAX_BYTES = 1 << 16, SHORTEST_ID = 8 };
 
 struct options {
-    const char *config;
+    struct pw_quarantine_place place; /* of a held message */
     const char *policy;
-    const char *state;
     const char *what; /* a file, or the id of a held message */
-    bool json;
 };
 
 static int
@@ -26,11 +24,8 @@ read_arguments(struct options *options, const char *what, int argc, char **argv)
 {
     struct pw_args args = pw_args_over(argc, argv);
     while (pw_args_next(&args)) {
-        if (pw_args_flag(&args, "--json")) {
-            options->json = true;
-        } else if (pw_args_value(&args, "--config", &options->config) ||
-                   pw_args_value(&args, "--policy", &options->policy) ||
-                   pw_args_value(&args, "--state", &options->state)) {
+        if (pw_quarantine_read_option(&options->place, &args) ||
+            pw_args_value(&args, "--policy", &options->policy)) {
             continue;
         } else if (pw_args_unknown(&args)) {
             return EX_USAGE;
@@ -129,7 +124,7 @@ static void
 print_heading(const struct story *story, const struct pw_judge *judge, struct pw_span where,
               bool data)
 {
-    if (story->options->json) {
+    if (story->options->place.json) {
         return;
     }
     if (story->parts == 0 && story->frame >= 0) {
@@ -170,7 +165,7 @@ tell_part(void *arg, const struct pw_judge *judge, struct pw_span where)
     struct story *story = arg;
     struct pw_trace_options trace = {.out = stdout,
                                      .policy = judge->policy,
-                                     .json = story->options->json,
+                                     .json = story->options->place.json,
                                      .colours = pw_command_colours(),
                                      .frame = story->frame,
                                      .where = where};
@@ -199,7 +194,7 @@ tell_part(void *arg, const struct pw_judge *judge, struct pw_span where)
 static void
 finish(const struct story *story)
 {
-    if (story->options->json) {
+    if (story->options->place.json) {
         return;
     }
     if (story->parts == 0 && story->frame >= 0) {
@@ -239,7 +234,7 @@ open_judge(struct pw_judge *judge, const struct options *options, const json_t *
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)set.len, (const char *)set.ptr);
     const char *policy = options->policy == NULL && set.len > 0 ? name : options->policy;
-    enum pw_err err = pw_judge_open(judge, options->config, policy, why);
+    enum pw_err err = pw_judge_open(judge, options->place.config, policy, why);
     if (err != PW_E_CONFIG || policy == options->policy || judge->settings == NULL) {
         return err;
     }
@@ -247,7 +242,7 @@ open_judge(struct pw_judge *judge, const struct options *options, const json_t *
     pw_command_print_plain(stderr, name);
     fputs(" is not known here, so judged by python-data; give --config\n", stderr);
     pw_judge_free(judge);
-    return pw_judge_open(judge, options->config, NULL, why);
+    return pw_judge_open(judge, options->place.config, NULL, why);
 }
 
 static enum pw_err
@@ -279,8 +274,7 @@ explain_held(const struct options *options)
     enum pw_err err = PW_E_OK;
     int code = EX_OK;
     PW_CLEANUP(pw_store_free)
-    struct pw_store *store =
-        pw_quarantine_open(options->config, options->state, &err, &why);
+    struct pw_store *store = pw_quarantine_open(&options->place, &err, &why);
     if (store == NULL) {
         return pw_command_fail(err, &why);
     }
@@ -303,7 +297,7 @@ explain_file(const struct options *options)
 {
     PW_CLEANUP(pw_judge_free) struct pw_judge judge;
     struct pw_why why = {0};
-    enum pw_err err = pw_judge_open(&judge, options->config, options->policy, &why);
+    enum pw_err err = pw_judge_open(&judge, options->place.config, options->policy, &why);
     struct story story = {.options = options, .frame = -1};
     err = err == PW_E_OK ? pw_judge_parts(&judge, options->what, tell_part, &story, &why)
                          : err;
@@ -333,7 +327,7 @@ pw_cmd_explain(int argc, char **argv)
     if (code != EX_OK) {
         return code;
     }
-    bool held = options.state != NULL || is_id(options.what);
+    bool held = options.place.state != NULL || is_id(options.what);
     return held ? explain_held(&options) : explain_file(&options);
 }
 
