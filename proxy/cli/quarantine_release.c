@@ -189,7 +189,8 @@ open_box(struct wish *wish, const char *id, struct pw_why *why)
     if (err != PW_E_OK) {
         return err;
     }
-    store = pw_quarantine_open(wish->wall.config, NULL, &err, why);
+    const struct pw_quarantine_place place = {.config = wish->wall.config};
+    store = pw_quarantine_open(&place, &err, why);
     err = store == NULL ? err : pw_store_find(store, id, &found, &json, why);
     err = err == PW_E_OK ? pw_store_read_file(store, found.object, &bytes, why) : err;
     wish->request.sealed = err == PW_E_OK && pw_seal_is(pw_buf_span(&bytes));
