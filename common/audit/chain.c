@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #include "common/audit/chain_key.h"
+#include "common/audit/chain_resume.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/hex.h"
@@ -19,7 +20,7 @@
 
 enum {
     INSTANCE_MAX = 64,
-    NEWS_MAX = 2048,
+    NEWS_MAX = 1024,
     NOTES_WAITING = 16, /* for the mirror; a write to the log holds two or three */
 };
 
@@ -33,10 +34,12 @@ struct pw_chain {
     uint64_t open_since; /* pw_clock_steady of the oldest unsealed line; 0: none */
 
     struct pw_key *key;
+    struct pw_note_key who;
     char *path;                 /* of the state file; NULL: none is kept */
     struct pw_chain_state kept; /* at the newest checkpoint */
     bool unsaved;               /* `kept` is not in the file */
-    bool was_closed;            /* the file said so, and nothing was added since */
+    bool was_closed;            /* the log was, and nothing was added since */
+    bool replaces; /* another chain, which `path` tells of until we have lines */
     bool save_failed;
 
     int mirror;
@@ -181,9 +184,9 @@ pw_chain_save(struct pw_chain *chain, bool closed)
     if (chain->path == NULL) {
         return;
     }
-    bool ended =
-        closed && (chain->was_closed || (chain->ends_in_seal && chain->kept.tree.size > 0));
-    if (!chain->unsaved && chain->kept.closed == ended) {
+    bool empty = chain->now.tree.size == 0;
+    bool ended = closed && (chain->was_closed || chain->ends_in_seal || empty);
+    if ((chain->replaces && empty) || (!chain->unsaved && chain->kept.closed == ended)) {
         return;
     }
     chain->kept.closed = ended;
@@ -230,6 +233,58 @@ begin_new(struct pw_chain *chain, const char *instance)
     snprintf(chain->news, sizeof chain->news, "\"chain\":{\"what\":\"new\"}");
 }
 
+/* Go on where the log ends. */
+static void
+continue_old(struct pw_chain *chain, const struct pw_chain_resume *resume)
+{
+    chain->now = resume->follow.at;
+    chain->now.closed = false;
+    pw_hex_encode((struct pw_span){chain->now.hash, PW_TREE_HASH}, chain->prev);
+    chain->sealed = resume->follow.sealed;
+    chain->ends_in_seal = resume->follow.ends_in_seal;
+    chain->was_closed = resume->what == PW_CHAIN_CONTINUED;
+    chain->open_since = chain->ends_in_seal ? 0 : pw_clock_steady();
+    chain->kept = chain->now;
+    chain->unsaved = chain->ends_in_seal;
+}
+
+static enum pw_err
+tell(struct pw_chain *chain, const struct pw_chain_resume *resume, struct pw_why *why)
+{
+    struct pw_buf text = {.limit = NEWS_MAX - 1};
+    pw_chain_resume_format(resume, &text);
+    if (text.len > 0) {
+        memcpy(chain->news, text.bytes, text.len);
+    }
+    chain->news[text.len] = '\0';
+    bool told = text.len > 0;
+    pw_buf_free(&text);
+    if (told && resume->alarm.text[0] != '\0') {
+        chain->alarm = strdup(resume->alarm.text);
+        told = chain->alarm != NULL;
+    }
+    return told ? PW_E_OK : pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
+}
+
+static enum pw_err
+resume_chain(struct pw_chain *chain, const char *log, struct pw_why *why)
+{
+    struct pw_chain_resume resume;
+    enum pw_err err = pw_chain_resume(chain->path, log, &chain->who, 1, &resume, why);
+    err = err == PW_E_OK ? tell(chain, &resume, why) : err;
+    if (err != PW_E_OK) {
+        return err;
+    }
+    if (resume.what == PW_CHAIN_CONTINUED || resume.what == PW_CHAIN_RECOVERED) {
+        continue_old(chain, &resume);
+    }
+    chain->replaces = resume.what == PW_CHAIN_BROKEN;
+    if (chain->unsaved && !chain->replaces) {
+        save(chain); /* from now on the log is not closed */
+    }
+    return PW_E_OK;
+}
+
 static enum pw_err
 open_mirror(struct pw_chain *chain, const char *path, struct pw_why *why)
 {
@@ -264,12 +319,12 @@ open_state(struct pw_chain *chain, const struct pw_chain_options *options,
     }
     snprintf(path, sizeof path, "%s/audit.pwkey", options->state);
     chain->key = pw_chain_key_open(options->key != NULL ? options->key : path, why);
-    if (chain->key == NULL) {
+    if (chain->key == NULL || !pw_note_key_of(chain->key, &chain->who)) {
         return PW_E_CONFIG;
     }
     snprintf(path, sizeof path, "%s/audit.chain", options->state);
     chain->path = strdup(path);
-    return chain->path != NULL ? PW_E_OK
+    return chain->path != NULL ? resume_chain(chain, options->log, why)
                                : pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
 }
 

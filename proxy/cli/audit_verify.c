@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * picklewall audit verify: is this the log that the wall wrote, and all of it?
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "common/audit/chain_key.h"
+#include "common/audit/lines.h"
+#include "common/audit/verify.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
+#include "common/settings/settings.h"
+#include "proxy/cli/commands.h"
+
+enum {
+    BROKEN = 1,
+    OPEN = 2,
+    KEYS = 16,
+    POINTS_FILE_MAX = 256 * 1024 * 1024,
+};
+
+struct file {
+    const char *path;
+    struct pw_line_read first;
+    uint64_t born; /* of its first line's chain: what stands behind the slash */
+};
+
+struct job {
+    const char *config;
+    const char *key_texts[KEYS];
+    size_t key_texts_count;
+    const char *point_paths[KEYS];
+    size_t point_paths_count;
+    bool json;
+    bool allow_open;
+
+    struct pw_settings *settings; /* NULL: not needed */
+    struct pw_note_key keys[KEYS];
+    size_t key_count;
+    struct pw_verify_points points;
+    struct pw_chain_state state;
+    bool has_state;
+    struct file *files;
+    size_t file_count;
+    glob_t found;
+    bool globbed;
+};
+
+/* ---- keys ---- */
+
+static enum pw_err
+read_key_file(const char *path, struct pw_note_key *out, struct pw_why *why)
+{
+    char unused[PATH_MAX];
+    if (pw_chain_key_public_path(path, unused, sizeof unused)) {
+        PW_CLEANUP(pw_key_free) struct pw_key *key = pw_key_load(path, why);
+        if (key == NULL) {
+            return PW_E_CONFIG;
+        }
+        return pw_note_key_of(key, out)
+                   ? PW_E_OK
+                   : pw_fail(why, PW_E_CONFIG,
+                             "%s: no Ed25519 key; give the one of audit.key", path);
+    }
+    struct pw_why plain = {{0}};
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = PW_NOTE_KEY_TEXT};
+    enum pw_err err = pw_file_read(path, &text);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s; give the file audit.pub of the wall", path,
+                       pw_err_text(err));
+    }
+    err = pw_note_key_parse(pw_buf_span(&text), out, &plain);
+    return err == PW_E_OK ? PW_E_OK : pw_fail(why, err, "%s: %s", path, plain.text);
+}
+
+static enum pw_err
+read_key(struct job *job, const char *text, struct pw_why *why)
+{
+    struct pw_note_key *key = &job->keys[job->key_count];
+    enum pw_err err = access(text, F_OK) == 0 || strchr(text, '+') == NULL
+                          ? read_key_file(text, key, why)
+                          : pw_note_key_parse(pw_span_str(text), key, why);
+    job->key_count += err == PW_E_OK;
+    return err;
+}
+
+/* Whoever verifies need not be able to sign: the public half, if it is there. */
+static enum pw_err
+read_configured_key(struct job *job, struct pw_why *why)
+{
+    char path[PATH_MAX];
+    const char *key = job->settings->audit_key;
+    bool public =
+        pw_chain_key_public_path(key, path, sizeof path) && access(path, R_OK) == 0;
+    return read_key(job, public ? path : key, why);
+}
+
+static enum pw_err
+read_keys(struct job *job, struct pw_why *why)
+{
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < job->key_texts_count; i++) {
+        err = read_key(job, job->key_texts[i], why);
+    }
+    if (err == PW_E_OK && job->key_texts_count == 0) {
+        err = read_configured_key(job, why);
+    }
+    return err;
+}
+
+/* ---- what is known from elsewhere ---- */
+
+static enum pw_err
+read_points(struct job *job, const char *path, struct pw_why *why)
+{
+    struct pw_why plain = {{0}};
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = POINTS_FILE_MAX};
+    enum pw_err err = pw_file_read(path, &text);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s; give a file of checkpoints", path,
+                       pw_err_text(err));
+    }
+    err = pw_verify_points_add(&job->points, pw_buf_span(&text), job->keys, job->key_count,
+                               &plain);
+    return err == PW_E_OK ? PW_E_OK : pw_fail(why, err, "%s: %s", path, plain.text);
+}
+
+static bool
+is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/* The newest file is among those to verify: then its end is known. */
+static bool
+has_newest(const struct job *job)
+{
+    for (size_t i = 0; job->settings != NULL && i < job->file_count; i++) {
+        if (is_same_file(job->files[i].path, job->settings->audit_file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum pw_err
+read_known_end(struct job *job, struct pw_why *why)
+{
+    char path[PATH_MAX];
+    const struct pw_settings *settings = job->settings;
+    if (!has_newest(job)) {
+        return PW_E_OK;
+    }
+    snprintf(path, sizeof path, "%s/audit.chain", settings->state);
+    enum pw_err err = pw_chain_state_load(path, &job->state, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    job->has_state = true;
+    if (settings->audit_mirror == NULL || strcmp(settings->audit_mirror, "-") == 0) {
+        return PW_E_OK;
+    }
+    return read_points(job, settings->audit_mirror, why);
+}
+
+static enum pw_err
+read_known(struct job *job, struct pw_why *why)
+{
+    enum pw_err err = read_known_end(job, why);
+    for (size_t i = 0; err == PW_E_OK && i < job->point_paths_count; i++) {
+        err = read_points(job, job->point_paths[i], why);
+    }
+    return err;
+}
+
+/* ---- files ---- */
+
+/* audit.jsonl, and audit-TIME-SEQ.jsonl that it was before (common/audit/rotate.h). */
+static enum pw_err
+find_files(struct job *job, char **paths, size_t *count, struct pw_why *why)
+{
+    char pattern[PATH_MAX];
+    const char *path = job->settings->audit_file;
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(path, '.');
+    size_t stem =
+        dot != NULL && (slash == NULL || dot > slash) ? (size_t)(dot - path) : strlen(path);
+    if (strcmp(path, "-") == 0) {
+        return pw_fail(why, PW_E_NO_INPUT,
+                       "%s: the audit log goes to stdout; name the files that it became",
+                       job->settings->file);
+    }
+    snprintf(pattern, sizeof pattern, "%.*s-[0-9]*%s", (int)stem, path, path + stem);
+    int failed = glob(pattern, 0, NULL, &job->found);
+    job->globbed = failed == 0;
+    if (failed != 0 && failed != GLOB_NOMATCH) {
+        return pw_fail(why, PW_E_IO, "%s: cannot be searched for; name the files", pattern);
+    }
+    *count = 0;
+    for (size_t i = 0; job->globbed && i < job->found.gl_pathc && *count < KEYS * KEYS;
+         i++) {
+        paths[(*count)++] = job->found.gl_pathv[i];
+    }
+    paths[(*count)++] = job->settings->audit_file;
+    return PW_E_OK;
+}
+
+static bool
+is_stdin(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* The first line of a chain that the file has says where the file belongs. */
+static void
+look_into(struct file *file)
+{
+    struct pw_span text;
+    PW_CLEANUP(pw_file_close)
+    int fd = is_stdin(file->path) ? -1 : open(file->path, O_RDONLY | O_CLOEXEC);
+    struct pw_lines *lines = calloc(1, sizeof *lines);
+    if (fd < 0 || lines == NULL) {
+        free(lines);
+        return;
+    }
+    lines->fd = fd;
+    while (pw_lines_next(lines, &text)) {
+        if (pw_line_read(text, &file->first)) {
+            struct pw_cursor cur = pw_cursor_over(file->first.chain);
+            (void)pw_cursor_until(&cur, '/');
+            for (size_t i = 0; i < cur.rest.len; i++) {
+                file->born = file->born * 10 + (uint64_t)(cur.rest.ptr[i] - '0');
+            }
+            break;
+        }
+    }
+    free(lines);
+}
+
+static int
+by_age(const void *a, const void *b)
+{
+    const struct file *one = a;
+    const struct file *other = b;
+    if (one->born != other->born) {
+        return one->born < other->born ? -1 : 1;
+    }
+    return (one->first.seq > other->first.seq) - (one->first.seq < other->first.seq);
+}
+
+static enum pw_err
+take_files(struct job *job, char **paths, size_t count)
+{
+    bool sorted = true;
+    job->files = calloc(count, sizeof *job->files);
+    if (job->files == NULL) {
+        return PW_E_NOMEM;
+    }
+    job->file_count = count;
+    for (size_t i = 0; i < count; i++) {
+        job->files[i].path = paths[i];
+        look_into(&job->files[i]);
+        sorted = sorted && !is_stdin(paths[i]);
+    }
+    if (sorted) {
+        qsort(job->files, count, sizeof *job->files, by_age);
+    }
+    return PW_E_OK;
+}
+
+static enum pw_err
+verify_file(struct pw_verify *verify, const char *path, struct pw_why *why)
+{
+    int fd = is_stdin(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                            : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        enum pw_err err = errno == EACCES ? PW_E_PERM : PW_E_NO_INPUT;
+        return pw_fail(why, err, "%s: %s; name an audit log that this user may read", path,
+                       strerror(errno));
+    }
+    enum pw_err err = pw_verify_file(verify, fd);
+    if (err != PW_E_OK) {
+        (void)pw_fail(why, err, "%s: %s", path,
+                      err == PW_E_IO ? strerror(errno) : pw_err_text(err));
+    }
+    pw_file_close(&fd);
+    return err;
+}
+
+/* ---- what it came to ---- */
+
+static const char *const verdicts[] = {
+    [PW_VERIFY_BROKEN] = "broken",
+    [PW_VERIFY_OPEN] = "open",
+    [PW_VERIFY_COMPLETE] = "complete",
+};
+
+static size_t
+shown(uint64_t count, size_t most)
+{
+    return count < most ? (size_t)count : most;
+}
+
+static const char *
+name_of(const struct job *job, const struct pw_place *place)
+{
+    return place->file < job->file_count ? job->files[place->file].path : "";
+}
+
+static void
+print_fault(const struct job *job, const struct pw_found *found)
+{
+    pw_command_print_plain(stdout, name_of(job, &found->at));
+    printf(":%" PRIu64 ": ", found->at.line);
+    if (found->seq > 0 && found->last > found->seq) {
+        printf("seq %" PRIu64 " to %" PRIu64 ": ", found->seq, found->last);
+    } else if (found->seq > 0) {
+        printf("seq %" PRIu64 ": ", found->seq);
+    }
+    printf("%s; %s\n", pw_chain_fault_words(found->fault),
+           pw_chain_fault_remedy(found->fault));
+}
+
+static void
+print_chain(const struct pw_verify_chain *chain)
+{
+    printf("chain %s: ", chain->id);
+    if (chain->first > 1) {
+        printf("begins at seq %" PRIu64 ", the lines before are in no file given; ",
+               chain->first);
+    }
+    printf("verified up to seq %" PRIu64 " by %" PRIu64 " checkpoints", chain->sealed,
+           chain->seals);
+    if (chain->unsealed > 0) {
+        printf("; %" PRIu64 " lines behind that are not sealed", chain->unsealed);
+    }
+    if (chain->closed) {
+        printf("; closed at seq %" PRIu64 "\n", chain->last);
+    } else {
+        printf("; not closed by a stop: lines after seq %" PRIu64
+               ", if there were any, cannot be excluded without --checkpoint or the state "
+               "file\n",
+               chain->last);
+    }
+}
+
+static void
+print_words(const struct job *job, const struct pw_verify *verify)
+{
+    for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {
+        print_fault(job, &verify->faults[i]);
+    }
+    if (verify->fault_count > PW_VERIFY_FAULTS) {
+        printf("and %" PRIu64 " more\n", verify->fault_count - PW_VERIFY_FAULTS);
+    }
+    for (size_t i = 0; i < shown(verify->chain_count, PW_VERIFY_CHAINS); i++) {
+        print_chain(&verify->chains[i]);
+    }
+    if (verify->unfinished) {
+        pw_command_print_plain(stdout, name_of(job, &verify->rest_at));
+        printf(":%" PRIu64 ": the last line is cut short\n", verify->rest_at.line);
+    }
+    if (verify->follow.mended > 0) {
+        printf("%" PRIu64 " lines were torn by crashes, as the next start told\n",
+               verify->follow.mended);
+    }
+    printf("%s: %" PRIu64 " lines, %" PRIu64 " faults\n", verdicts[verify->verdict],
+           verify->lines, verify->fault_count);
+}
+
+static void
+json_fault(const struct job *job, struct pw_json *json, const struct pw_found *found)
+{
+    pw_json_object(json, NULL);
+    pw_json_str(json, "code", pw_chain_fault_code(found->fault));
+    pw_json_bytes(json, "file", pw_span_str(name_of(job, &found->at)), PATH_MAX);
+    pw_json_uint(json, "line", found->at.line);
+    if (found->seq > 0) {
+        pw_json_uint(json, "seq", found->seq);
+        pw_json_uint(json, "last", found->last);
+    }
+    pw_json_str(json, "text", pw_chain_fault_words(found->fault));
+    pw_json_str(json, "remedy", pw_chain_fault_remedy(found->fault));
+    pw_json_end_object(json);
+}
+
+static void
+json_chain(struct pw_json *json, const struct pw_verify_chain *chain)
+{
+    pw_json_object(json, NULL);
+    pw_json_str(json, "chain", chain->id);
+    pw_json_uint(json, "first", chain->first);
+    pw_json_uint(json, "last", chain->last);
+    pw_json_uint(json, "sealed", chain->sealed);
+    pw_json_uint(json, "checkpoints", chain->seals);
+    pw_json_uint(json, "unsealed", chain->unsealed);
+    pw_json_bool(json, "closed", chain->closed);
+    pw_json_end_object(json);
+}
+
+static enum pw_err
+print_json(const struct job *job, const struct pw_verify *verify)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = 1 << 22};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, NULL);
+    pw_json_str(&json, "verdict", verdicts[verify->verdict]);
+    pw_json_uint(&json, "files", job->file_count);
+    pw_json_uint(&json, "lines", verify->lines);
+    pw_json_uint(&json, "torn", verify->follow.mended);
+    pw_json_bool(&json, "unfinished", verify->unfinished);
+    pw_json_array(&json, "chains");
+    for (size_t i = 0; i < shown(verify->chain_count, PW_VERIFY_CHAINS); i++) {
+        json_chain(&json, &verify->chains[i]);
+    }
+    pw_json_end_array(&json);
+    pw_json_uint(&json, "faults_total", verify->fault_count);
+    pw_json_array(&json, "faults");
+    for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {
+        json_fault(job, &json, &verify->faults[i]);
+    }
+    pw_json_end_array(&json);
+    pw_json_end_object(&json);
+    pw_json_newline(&json);
+    if (json.err == PW_E_OK) {
+        fwrite(text.bytes, 1, text.len, stdout);
+    }
+    return json.err;
+}
+
+static int
+verify_all(struct job *job, struct pw_why *why)
+{
+    PW_CLEANUP(pw_verify_free)
+    struct pw_verify *verify = pw_verify_new(&(struct pw_verify_options){
+        .keys = job->keys,
+        .key_count = job->key_count,
+        .state = job->has_state ? &job->state : NULL,
+        .points = &job->points,
+    });
+    enum pw_err err = verify == NULL ? PW_E_NOMEM : PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < job->file_count; i++) {
+        err = verify_file(verify, job->files[i].path, why);
+    }
+    if (err == PW_E_OK) {
+        pw_verify_end(verify);
+        if (job->json) {
+            err = print_json(job, verify);
+        } else {
+            print_words(job, verify);
+        }
+    }
+    if (err != PW_E_OK) {
+        return pw_command_fail(err, err == PW_E_NOMEM ? NULL : why);
+    }
+    static const int codes[] = {
+        [PW_VERIFY_BROKEN] = BROKEN, [PW_VERIFY_OPEN] = OPEN, [PW_VERIFY_COMPLETE] = EX_OK};
+    bool forgiven = job->allow_open && verify->verdict == PW_VERIFY_OPEN;
+    return forgiven ? EX_OK : codes[verify->verdict];
+}
+
+/* ---- the command ---- */
+
+static int
+read_arguments(struct job *job, int argc, char **argv, size_t *count)
+{
+    struct pw_args args = pw_args_over(argc, argv);
+    const char *value;
+    while (pw_args_next(&args)) {
+        if (pw_args_flag(&args, "--json")) {
+            job->json = true;
+        } else if (pw_args_flag(&args, "--allow-open")) {
+            job->allow_open = true;
+        } else if (pw_args_value(&args, "--config", &job->config)) {
+            continue;
+        } else if (pw_args_value(&args, "--key", &value)) {
+            if (job->key_texts_count == KEYS) {
+                return pw_command_misused("--key: %d keys at most", KEYS);
+            }
+            job->key_texts[job->key_texts_count++] = value;
+        } else if (pw_args_value(&args, "--checkpoint", &value)) {
+            if (job->point_paths_count == KEYS) {
+                return pw_command_misused("--checkpoint: %d files at most", KEYS);
+            }
+            job->point_paths[job->point_paths_count++] = value;
+        } else if (pw_args_unknown(&args)) {
+            return EX_USAGE;
+        } else {
+            argv[(*count)++] = args.current;
+        }
+    }
+    return args.bad ? EX_USAGE : EX_OK;
+}
+
+static enum pw_err
+prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
+{
+    char *found[KEYS * KEYS + 1];
+    enum pw_err err = PW_E_OK;
+    if (sodium_init() < 0) {
+        return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
+    }
+    if (job->config != NULL || job->key_texts_count == 0 || count == 0) {
+        job->settings = pw_settings_load(pw_command_config(job->config), why);
+        err = job->settings != NULL ? PW_E_OK : PW_E_CONFIG;
+    }
+    err = err == PW_E_OK ? read_keys(job, why) : err;
+    if (err == PW_E_OK && count == 0) {
+        paths = found;
+        err = find_files(job, paths, &count, why);
+    }
+    err = err == PW_E_OK ? take_files(job, paths, count) : err;
+    return err == PW_E_OK ? read_known(job, why) : err;
+}
+
+int
+pw_cmd_audit_verify(int argc, char **argv)
+{
+    struct job job = {0};
+    struct pw_why why = {{0}};
+    size_t count = 0;
+    int code = read_arguments(&job, argc, argv, &count);
+    if (code != EX_OK) {
+        return code;
+    }
+    enum pw_err err = prepare(&job, argv, count, &why);
+    code = err == PW_E_OK ? verify_all(&job, &why) : pw_command_fail(err, &why);
+    if (job.globbed) {
+        globfree(&job.found);
+    }
+    free(job.files);
+    pw_verify_points_free(&job.points);
+    pw_settings_free(&job.settings);
+    return code;
+}

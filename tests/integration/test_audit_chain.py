@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chain of audit lines under a real wall: restarts, crashes, a log that is gone, and audit verify."""
+
+import json
+import pickle
+import subprocess
+import sys
+import time
+
+import pytest
+import zmq
+from wall import BINARY, ROOT, SCHEMA, Wall, channel, tcp
+
+sys.path.insert(0, str(ROOT / "common/audit/python"))
+import picklewall_audit  # noqa: E402
+
+COMPLETE, BROKEN, OPEN = 0, 1, 2
+
+
+def verify(*args, code=None):
+    done = subprocess.run([BINARY, "audit", "verify", *map(str, args)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def both(wall, *files, code):
+    """C without the state file, C with it, and Python: they must agree on what the files show."""
+    files = files or (wall.log,)
+    key = wall.state / "audit.pub"
+    alone = verify("--key", key, *files, code=code)
+    found = picklewall_audit.verify(files, [key.read_text()])
+    assert picklewall_audit.EXIT[found.verdict] == code, found
+    return alone
+
+
+class Traffic:
+    def __init__(self, folder, **settings):
+        self.source, self.target = tcp(), tcp()
+        self.wall = Wall(folder, channel("jobs", in_bind=[self.source], out_bind=[self.target]), **settings)
+        self.context = zmq.Context()
+        self.push, self.pull = self.context.socket(zmq.PUSH), self.context.socket(zmq.PULL)
+        for socket, address in ((self.push, self.source), (self.pull, self.target)):
+            socket.linger = 0
+            socket.connect(address)
+
+    def send(self, count):
+        for number in range(count):
+            self.push.send(pickle.dumps(number))
+        for _ in range(count):
+            assert self.pull.poll(20000)
+            self.pull.recv()
+
+    def close(self):
+        self.context.destroy(linger=0)
+        if self.wall.process is not None and self.wall.process.poll() is None:
+            self.wall.process.kill()
+            self.wall.process.wait()
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    made = Traffic(tmp_path / "wall")
+    yield made
+    made.close()
+
+
+def run_once(traffic, count=20):
+    traffic.wall.start()
+    traffic.send(count)
+    assert traffic.wall.stop() == 0
+
+
+def crash(traffic, count=20):
+    """kill -9 when the lines have reached the file."""
+    traffic.wall.start()
+    traffic.send(count)
+    before = len(traffic.wall.frames())
+    traffic.wall.wait_for(lambda: len(traffic.wall.frames()) >= min(before, count), "lines")
+    time.sleep(0.2)
+    traffic.wall.process.kill()
+    traffic.wall.process.wait()
+
+
+def chain_of(wall):
+    """What the newest start says."""
+    starts = [line for line in wall.log.read_bytes().splitlines() if b'"event":"start"' in line]
+    return json.loads(starts[-1])["detail"]["chain"]
+
+
+def test_a_log_that_was_closed_is_complete(traffic):
+    run_once(traffic)
+    wall = traffic.wall
+    for line in wall.lines():
+        SCHEMA.validate(line)
+    events = [line["event"] for line in wall.lines()]
+    assert events[0] == "start" and events[-2:] == ["stop", "checkpoint"]
+    assert chain_of(wall) == {"what": "new"}
+    assert "closed at seq" in both(wall, code=COMPLETE).stdout
+    verify("--config", wall.config, code=COMPLETE)
+    found = json.loads(verify("--config", wall.config, "--json", code=COMPLETE).stdout)
+    assert (found["verdict"], found["faults_total"], found["lines"]) == ("complete", 0, len(events))
+    assert found["chains"][0]["first"] == 1 and found["chains"][0]["closed"]
+
+
+def test_a_chain_goes_on_over_restarts_and_files(traffic):
+    wall = traffic.wall
+    run_once(traffic)
+    run_once(traffic)
+    assert chain_of(wall) == {"what": "continued"}
+    old = wall.log.rename(wall.state / "audit-1.jsonl")
+    run_once(traffic)
+    assert chain_of(wall) == {"what": "continued"}
+    assert "lines are missing" not in both(wall, wall.log, old, code=COMPLETE).stdout
+    verify("--config", wall.config, code=COMPLETE)
+    alone = both(wall, wall.log, code=OPEN)
+    assert "the lines before are in no file given" in alone.stdout
+    both(wall, old, code=COMPLETE)
+    assert "line.missing" in verify("--key", wall.state / "audit.pub", "--json", *reversed(cut_out(wall, old)),
+                                    code=BROKEN).stdout
+
+
+def cut_out(wall, old):
+    """The old file without its last line, and the newest."""
+    path = wall.state / "cut.jsonl"
+    path.write_bytes(b"".join(old.read_bytes().splitlines(True)[:-1]))
+    return path, wall.log
+
+
+def test_a_running_wall_is_open(traffic):
+    wall = traffic.wall
+    wall.start()
+    traffic.send(5)
+    wall.wait_for(lambda: len(wall.frames()) == 5, "lines")
+    found = verify("--config", wall.config, code=OPEN)
+    assert "not closed by a stop" in found.stdout
+    verify("--config", wall.config, "--allow-open", code=COMPLETE)
+    assert wall.stop() == 0
+    verify("--config", wall.config, code=COMPLETE)
+
+
+def test_a_crash_leaves_a_tail_that_the_next_start_names(traffic):
+    wall = traffic.wall
+    crash(traffic)
+    last = wall.lines()[-1]["seq"]
+    both(wall, code=OPEN)
+    run_once(traffic)
+    assert chain_of(wall) == {"what": "recovered", "unsealed": {"from": 1, "to": last}}
+    both(wall, code=COMPLETE)
+    verify("--config", wall.config, code=COMPLETE)
+
+
+def test_a_torn_line_is_named_and_covered(traffic):
+    wall = traffic.wall
+    run_once(traffic)
+    crash(traffic)
+    whole = wall.log.read_bytes()
+    wall.log.write_bytes(whole[:-40])
+    torn = whole.splitlines()[-1][:-39]
+    run_once(traffic)
+    told = chain_of(wall)
+    assert told["what"] == "recovered" and told["torn"]["bytes"] == len(torn)
+    assert "torn by crashes" in both(wall, code=COMPLETE).stdout
+    text = wall.log.read_bytes()
+    at = text.index(torn) + 50
+    wall.log.write_bytes(text[:at] + b"X" + text[at + 1:])
+    assert "this is no audit line" in both(wall, code=BROKEN).stdout
+
+
+@pytest.mark.parametrize("harm, words", [
+    (lambda wall: wall.log.write_bytes(b"".join(wall.log.read_bytes().splitlines(True)[:-3])), "lines are missing"),
+    (lambda wall: wall.log.write_bytes(b""), "was not closed"),
+    (lambda wall: wall.log.unlink(), "was not closed"),
+    (lambda wall: (wall.state / "audit.chain").unlink(), "is gone"),
+    (lambda wall: (wall.state / "audit.chain").write_bytes(b"x"), "is damaged"),
+    (lambda wall: wall.log.write_bytes(wall.log.read_bytes().replace(b'"chan":"jobs"', b'"chan":"jobz"', 1)), ""),
+])
+def test_what_is_missing_after_a_crash_is_said(traffic, harm, words):
+    wall = traffic.wall
+    run_once(traffic)
+    wall.start()
+    traffic.send(3)
+    wall.process.kill()
+    wall.process.wait()
+    harm(wall)
+    wall.start()
+    traffic.send(3)
+    wall.stop()
+    lines = wall.lines()
+    start = [line for line in lines if line["event"] == "start"][-1]
+    if words:
+        assert start["detail"]["chain"]["what"] == "broken" and start["seq"] == 1
+        error = [line for line in lines if line["event"] == "error"][-1]
+        assert words in error["error"] and error["level"] == "high"
+        assert words in wall.words.read_text()
+        crashed = wall.log.read_bytes().count(b'"event":"start"') > 1
+        both(wall, code=OPEN if crashed else COMPLETE)
+    else:  # far before the newest checkpoint: only a verification of all finds it
+        assert start["detail"]["chain"]["what"] == "recovered"
+        assert "was changed or exchanged" in both(wall, code=BROKEN).stdout
+
+
+def test_a_closed_log_that_was_moved_away_is_no_alarm_and_one_that_was_cut_is(traffic):
+    wall = traffic.wall
+    run_once(traffic)
+    text = wall.log.read_bytes()
+    wall.log.write_bytes(text[:text.rindex(b"\n", 0, -1) + 1])
+    assert "ends before the last line that the wall has sealed" in verify("--config", wall.config, code=BROKEN).stdout
+    both(wall, code=OPEN)
+    run_once(traffic)
+    assert chain_of(wall)["what"] == "broken"
+    assert [line["level"] for line in wall.lines() if line["event"] == "error"] == ["high"]
