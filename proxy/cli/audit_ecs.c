@@ -20,7 +20,7 @@ static const struct pw_export_row rows[] = {
     {"src", "source.address"},
     {"reason", "rule.id"},
     {"reason_text", "rule.name"},
-    {"rule.name", "rule.ruleset"},
+    {"rule.set", "rule.ruleset"},
     {"msg.bytes", "file.size"},
     {"msg.sha256", "file.hash.sha256"},
     {"error", "error.message"},

@@ -31,7 +31,7 @@ static const struct pw_export_row finding_rows[] = {
     {"reason_text", "finding_info.analytic.name"},
     {"reason", "status_code"},
     {"reason_text", "status_detail"},
-    {"rule.name", "policy.name"},
+    {"rule.set", "policy.name"},
 };
 
 static const struct pw_export_row lifecycle_rows[] = {

@@ -59,7 +59,9 @@ put_asker(struct pw_audit_words *words, const json_t *by)
     }
     struct pw_words *more = extra(words);
     pw_words_put(more, "asked by ");
-    if (json_object_get(by, "uid") != NULL) {
+    if (json_object_get(by, "user") != NULL) {
+        pw_words_quote(more, pw_json_text(by, "user"));
+    } else if (json_object_get(by, "uid") != NULL) {
         pw_words_put(more, "user %lld", pw_json_number(by, "uid"));
     }
     if (json_object_get(by, "via") != NULL) {
@@ -191,7 +193,7 @@ say_frame(const json_t *event, struct pw_audit_words *words)
         pw_words_put(extra(words), "%lld findings", pw_json_number(event, "finds_total"));
     }
     put_signer(event, words);
-    put_extra(words, "policy ", pw_json_text(json_object_get(event, "rule"), "name"));
+    put_extra(words, "policy ", pw_json_text(json_object_get(event, "rule"), "set"));
     const json_t *find = gravest(json_object_get(event, "finds"));
     if (refused && pw_json_text(find, "mod").len + pw_json_text(find, "name").len > 0) {
         put_extra(words, "", pw_json_text(event, "reason_text"));
@@ -382,38 +384,64 @@ say_error(const json_t *event, struct pw_audit_words *words)
     put_rest(words, detail, known);
 }
 
-/* "quarantine.release" is done to an entry. */
+/* What is done to the quarantine, by `what` and, of a release, `outcome`. */
+struct deed {
+    const char *what, *outcome;
+    const char *label, *label_in, *words;
+    bool grave;
+};
+
+/* clang-format off */
+static const struct deed deeds[] = {
+    {"release",   "begun",    "free",  "release",   "is about to be released from quarantine", false},
+    {"release",   "sent",     "freed", "release",   "was released from quarantine and sent", false},
+    {"release",   "refused",  "free",  "release",   "not released: today's policy refuses it, too", false},
+    {"release",   "in_doubt", "freed", "release",   "nobody can tell whether it was sent; ask the consumer", true},
+    {"release",   NULL,       "free",  "release",   "not released", false},
+    {"purge",     NULL,       "purge", "purge",     "purged from quarantine", false},
+    {"expired",   NULL,       "purge", "purge",     "purged from quarantine: its time was over", false},
+    {"forgotten", NULL,       "purge", "purge",     "old records of the quarantine were removed", false},
+    {"recovered", NULL,       "found", "recovered", "is in quarantine; a crash had kept it from the log", false},
+    {"full",      NULL,       "full",  "full",      "the quarantine is full; of what is refused now, only metadata is kept", true},
+    {"room",      NULL,       "room",  "room",      "the quarantine has room again", false},
+    {"corrupt",   NULL,       "damage", "damage",   "an object in quarantine was damaged, and moved to corrupt/", true},
+    {"start",     NULL,       "check", "check",     "the quarantine was not in order; see quarantine check", true},
+};
+/* clang-format on */
+
+static const struct deed *
+deed_of(const json_t *detail)
+{
+    for (size_t i = 0; i < PW_COUNT(deeds); i++) {
+        if (text_is(detail, "what", deeds[i].what) &&
+            (deeds[i].outcome == NULL || text_is(detail, "outcome", deeds[i].outcome))) {
+            return &deeds[i];
+        }
+    }
+    return NULL;
+}
+
 static void
 say_quarantine(const json_t *event, struct pw_audit_words *words)
 {
-    static const struct {
-        const char *ends, *label, *label_in, *words;
-    } deeds[] = {
-        {"release", "freed", "release", "released from quarantine"},
-        {"purge", "purge", "purge", "purged from quarantine"},
-        {"expire", "purge", "purge", "purged from quarantine, its time was over"},
-    };
-    static const char *const known[] = {"entry", "id", "reason", NULL};
+    static const char *const known[] = {"entry", "object", "chan", "reason", "note", NULL};
     json_t *detail = json_object_get(event, "detail");
-    struct pw_span what = pw_json_text(detail, "what");
-    struct pw_span error = pw_json_text(event, "error");
-    for (size_t i = 0; i < PW_COUNT(deeds); i++) {
-        if (what.len > 0 &&
-            memmem(what.ptr, what.len, deeds[i].ends, strlen(deeds[i].ends)) != NULL) {
-            words->label = deeds[i].label;
-            words->label_in = deeds[i].label_in;
-            pw_words_put(&words->main, "%s", deeds[i].words);
-            what = (struct pw_span){0};
-        }
+    const struct deed *deed = deed_of(detail);
+    if (deed != NULL) {
+        words->label = deed->label;
+        words->label_in = deed->label_in;
+        words->grave = words->grave || deed->grave;
+        pw_words_put(&words->main, "%s", deed->words);
+    } else {
+        pw_words_quote(&words->main, pw_json_text(detail, "what"));
     }
-    pw_words_quote(&words->main, what);
+    struct pw_span error = pw_json_text(event, "error");
     if (error.len > 0) {
         words->grave = true;
         pw_words_put(&words->main, ": ");
         pw_words_quote(&words->main, error);
     }
-    struct pw_span entry = pw_json_text(detail, "entry");
-    pw_words_quote(&words->id, entry.len > 0 ? entry : pw_json_text(detail, "id"));
+    pw_words_quote(&words->id, pw_json_text(detail, "entry"));
     put_extra(words, "because: ", pw_json_text(detail, "reason"));
     put_rest(words, detail, known);
 }

@@ -52,7 +52,7 @@ class Log:
         more = {"level": level, "chan": chan, "dir": "in", "in": "tcp://127.0.0.1:1", "out": "tcp://127.0.0.1:2",
                 "src": src, "verdict": verdict, "enforced": verdict != "pass", "reason": reason,
                 "reason_text": text, "msg": {"frames": 1, "bytes": 57, "sha256": "cd" * 32}, **more}
-        return self.add("frame", **more, rule={"name": "python-data"}, finds=list(finds),
+        return self.add("frame", **more, rule={"id": reason, "set": "python-data"}, finds=list(finds),
                         finds_total=len(finds), **held)
 
     def text(self):
@@ -76,8 +76,8 @@ def life():
     log.add("key", detail={"what": "key.reload", "keys": 3, "signs": [{"chan": "jobs", "key": "k1", "kid": "00"}],
                            "by": {"via": "control", "uid": 1000, "pid": 4}})
     log.add("key", level="high", error="keys/a.pwkey: its mode is 0644; chmod 600", detail={"what": "key.reload_failed"})
-    log.add("quarantine", detail={"what": "quarantine.release", "entry": ENTRY, "reason": "ours",
-                                  "by": {"via": "control", "uid": 0, "pid": 5}})
+    log.add("quarantine", detail={"what": "release", "outcome": "sent", "entry": ENTRY, "reason": "ours",
+                                  "by": {"via": "control", "uid": 0, "pid": 5, "user": "root"}})
     log.add("error", level="high", error="little room is left on the disk of the audit log",
             detail={"what": "audit.space_low", "free": 1024})
     log.add("checkpoint", checkpoint={"size": 12, "note": NOTE})
@@ -95,7 +95,7 @@ WORDS = [
     "the signature does not fit the message, sig.bad, from 10.0.3.7, 57 B, signature bad, key 0000000000000000",
     "passes  *1,234 clean passes, 99 B, since 00:00:01", "key  *keys read again, 3 in force, jobs signs with k1, asked by "
     "user 1000 through control", "keys not read, the old ones stay: keys/a.pwkey: its mode is 0644; chmod 600",
-    f"release  *released from quarantine, because: ours, asked by user 0 through control  *{ENTRY}",
+    f"release  *was released from quarantine and sent, because: ours, .*asked by root through control  *{ENTRY}",
     "error  *little room is left on the disk of the audit log, make room there, or move old logs away, free 1024",
     "checkpoint the first 12 lines are sealed, root q1w2e3r4t5y6", "the log goes on in a new file; the old one is audit.jsonl.1",
     "somebody cut the log short; lines are missing before", "somebody moved the log; it goes on in a new file",
