@@ -393,15 +393,16 @@ struct deed {
 
 /* clang-format off */
 static const struct deed deeds[] = {
-    {"release",   "begun",    "free",  "release",   "is about to be released from quarantine", false},
-    {"release",   "sent",     "freed", "release",   "was released from quarantine and sent", false},
-    {"release",   "refused",  "free",  "release",   "not released: today's policy refuses it, too", false},
-    {"release",   "in_doubt", "freed", "release",   "nobody can tell whether it was sent; ask the consumer", true},
+    {"release",   "begun",    "free",  "release",   "release begins", false},
+    {"release",   "sent",     "freed", "release",   "released and sent", false},
+    {"release",   "refused",  "free",  "release",   "not released: still refused", false},
+    {"release",   "undeliverable", "free", "release", "not released: nobody took it", false},
+    {"release",   "in_doubt", "freed", "release",   "sent or not? Ask the consumer", true},
     {"release",   NULL,       "free",  "release",   "not released", false},
     {"purge",     NULL,       "purge", "purge",     "purged from quarantine", false},
     {"expired",   NULL,       "purge", "purge",     "purged from quarantine: its time was over", false},
     {"forgotten", NULL,       "purge", "purge",     "old records of the quarantine were removed", false},
-    {"recovered", NULL,       "found", "recovered", "is in quarantine; a crash had kept it from the log", false},
+    {"recovered", NULL,       "found", "recovered", "found held after a crash", false},
     {"full",      NULL,       "full",  "full",      "the quarantine is full; of what is refused now, only metadata is kept", true},
     {"room",      NULL,       "room",  "room",      "the quarantine has room again", false},
     {"corrupt",   NULL,       "damage", "damage",   "an object in quarantine was damaged, and moved to corrupt/", true},
@@ -424,7 +425,8 @@ deed_of(const json_t *detail)
 static void
 say_quarantine(const json_t *event, struct pw_audit_words *words)
 {
-    static const char *const known[] = {"entry", "object", "chan", "reason", "note", NULL};
+    static const char *const known[] = {"entry", "object",  "chan", "reason",
+                                        "note",  "outcome", NULL};
     json_t *detail = json_object_get(event, "detail");
     const struct deed *deed = deed_of(detail);
     if (deed != NULL) {
@@ -442,6 +444,9 @@ say_quarantine(const json_t *event, struct pw_audit_words *words)
         pw_words_quote(&words->main, error);
     }
     pw_words_quote(&words->id, pw_json_text(detail, "entry"));
+    if (deed == NULL || deed->outcome == NULL) {
+        put_extra(words, "", pw_json_text(detail, "outcome"));
+    }
     put_extra(words, "because: ", pw_json_text(detail, "reason"));
     put_rest(words, detail, known);
 }

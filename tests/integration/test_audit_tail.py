@@ -13,6 +13,8 @@ import time
 import pytest
 import zmq
 
+from wall import HOSTILE, Wall, channel, tcp
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("PICKLEWALL_BIN", str(ROOT / "build/dev/picklewall"))
 PRINTABLE = re.compile(r"[\x20-\x7e\n]*")
@@ -95,7 +97,7 @@ WORDS = [
     "the signature does not fit the message, sig.bad, from 10.0.3.7, 57 B, signature bad, key 0000000000000000",
     "passes  *1,234 clean passes, 99 B, since 00:00:01", "key  *keys read again, 3 in force, jobs signs with k1, asked by "
     "user 1000 through control", "keys not read, the old ones stay: keys/a.pwkey: its mode is 0644; chmod 600",
-    f"release  *was released from quarantine and sent, because: ours, .*asked by root through control  *{ENTRY}",
+    f"release  *released and sent, because: ours, .*asked by root through control  *{ENTRY}",
     "error  *little room is left on the disk of the audit log, make room there, or move old logs away, free 1024",
     "checkpoint the first 12 lines are sealed, root q1w2e3r4t5y6", "the log goes on in a new file; the old one is audit.jsonl.1",
     "somebody cut the log short; lines are missing before", "somebody moved the log; it goes on in a new file",
@@ -250,6 +252,38 @@ def test_an_endpoint_is_subscribed_to(tmp_path):
         tail.kill()
         tail.wait()
         context.destroy(linger=0)
+
+
+def test_a_real_wall_is_followed_over_its_own_rotations(tmp_path, sockets):
+    source, target, publish = tcp(), tcp(), tcp()
+    wall = Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target]))
+    wall.config.write_text(wall.config.read_text().replace(
+        "audit\n", f'audit\n    rotate_size = "64K"\n    publish = "{publish}"\n'))
+    with wall, open(tmp_path / "seen", "w") as seen, open(tmp_path / "told", "w") as told:
+        tails = [subprocess.Popen([BIN, "audit", "tail", "-f", "--json", "--lines", "1000000", wall.log], stdout=seen),
+                 subprocess.Popen([BIN, "audit", "tail", "--json", publish], stdout=told)]
+        try:
+            push, pull = sockets(zmq.PUSH, connect=[source]), sockets(zmq.PULL, connect=[target])
+            for i in range(1000):
+                push.send(HOSTILE["reduce"] if i % 100 == 0 else b"\x80\4K\1.")
+            for _ in range(990):
+                pull.recv()
+            assert wall.stop() == 0
+            files = sorted(wall.state.glob("audit-*.jsonl")) + [wall.log]
+            whole = b"".join(path.read_bytes() for path in files)
+            assert len(files) > 3
+            end = time.monotonic() + 20
+            while (tmp_path / "seen").stat().st_size < len(whole) and time.monotonic() < end:
+                time.sleep(0.05)
+            assert sorted((tmp_path / "seen").read_bytes().splitlines()) == sorted(whole.splitlines())
+            published = (tmp_path / "told").read_bytes().splitlines()
+            assert len(published) > 900 and set(published) <= set(whole.splitlines())
+        finally:
+            for tail in tails:
+                tail.kill()
+                tail.wait()
+    said = json.loads(run("stats", "--since", "1h", "--json", "--state", wall.state).stdout)
+    assert (said["messages"], said["quarantine"], said["missing"]) == (1000, 10, 0)
 
 
 # ---- numbers ----
