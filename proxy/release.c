@@ -9,7 +9,7 @@ void
 pw_release_box_open(struct pw_release_box *box)
 {
     pthread_condattr_t steady;
-    *box = (struct pw_release_box){0};
+    *box = (struct pw_release_box){.next = NULL}; /* clang 14 takes no 0 for it */
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_mutex_init(&box->lock, NULL);
