@@ -49,11 +49,17 @@ static const struct {
 static const struct {
     const char *name;
     const char *pass; /* audit.pass; NULL: a bare zmq_proxy */
+    bool without_log;
 } subjects[] = {
-    {"zmq_proxy", NULL}, {"picklewall", "each"}, {"picklewall, summary", "summary"}};
+    {"zmq_proxy", NULL, false},
+    {"picklewall, no log", "each", true}, /* wall_without_log.c */
+    {"picklewall, summary", "summary", false},
+    {"picklewall", "each", false},
+};
 
 static char payload[LARGE];
 static const char *binary;
+static char without_log[PATH_MAX + 32]; /* beside this program */
 static char folder[] = "/tmp/bench-relay.XXXXXX";
 
 /* One bytes object that fills `size` bytes of pickle. */
@@ -101,7 +107,7 @@ run_zmq_proxy(const char *in, const char *out)
 }
 
 static _Noreturn void
-run_wall(const char *in, const char *out, const char *pass)
+run_wall(const char *program, const char *in, const char *out, const char *pass)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/wall.conf", folder);
@@ -118,7 +124,7 @@ run_wall(const char *in, const char *out, const char *pass)
     fclose(file);
     setenv("PICKLEWALL_POLICIES", PW_SOURCE "/config/policies", 0);
     if (freopen("/dev/null", "w", stderr) != NULL) {
-        execl(binary, binary, "run", "--config", path, (char *)NULL);
+        execl(program, program, "run", "--config", path, (char *)NULL);
     }
     _exit(1);
 }
@@ -134,7 +140,8 @@ start(size_t subject, const char *in, const char *out)
     if (subjects[subject].pass == NULL) {
         run_zmq_proxy(in, out);
     }
-    run_wall(in, out, subjects[subject].pass);
+    run_wall(subjects[subject].without_log ? without_log : binary, in, out,
+             subjects[subject].pass);
 }
 
 struct work {
@@ -233,12 +240,18 @@ compare(size_t load, size_t rounds)
         }
     }
     double base = 0;
+    double no_log = 0;
     for (size_t subject = 0; subject < PW_COUNT(subjects); subject++) {
         qsort(rates[subject], rounds, sizeof rates[subject][0], by_value);
         double median = rates[subject][rounds / 2];
         base = subject == 0 ? median : base;
-        printf("%-8s %-22s %10.0f msg/s   %5.2f of zmq_proxy\n", loads[load].name,
+        no_log = subjects[subject].without_log ? median : no_log;
+        printf("%-8s %-22s %10.0f msg/s   %5.2f of zmq_proxy", loads[load].name,
                subjects[subject].name, median, base > 0 ? median / base : 0.0);
+        if (no_log > 0) {
+            printf("   %5.2f of a wall without log", median / no_log);
+        }
+        putchar('\n');
         fflush(stdout);
     }
 }
@@ -250,6 +263,8 @@ binary_of_this_build(void)
     static char path[PATH_MAX + 16];
     ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
     path[len > 0 ? len : 0] = '\0';
+    snprintf(without_log, sizeof without_log, "%.*s/wall_without_log",
+             (int)(strrchr(path, '/') - path), path);
     char *build = dirname(dirname(dirname(path)));
     memmove(path, build, strlen(build) + 1);
     strcat(path, "/picklewall");
@@ -260,7 +275,8 @@ int
 main(int argc, char **argv)
 {
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 3;
-    binary = argc > 2 ? argv[2] : binary_of_this_build();
+    const char *built = binary_of_this_build();
+    binary = argc > 2 ? argv[2] : built;
     if (rounds == 0 || rounds > ROUNDS_MAX || access(binary, X_OK) != 0) {
         fprintf(stderr, "bench_relay [ROUNDS 1 to %d] [PICKLEWALL]; no binary at %s?\n",
                 ROUNDS_MAX, binary);
