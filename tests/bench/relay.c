@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -194,7 +195,22 @@ flow(void *push, void *pull, size_t bytes, size_t count)
     return all ? (double)count * 1e9 / (double)took : 0;
 }
 
+/* Messages a second, and microseconds of processor time that each took of the subject. */
+struct result {
+    double rate;
+    double cpu_us;
+};
+
 static double
+cpu_of(pid_t child)
+{
+    struct rusage used = {0};
+    wait4(child, NULL, 0, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e6 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
+static struct result
 measure(size_t subject, size_t load)
 {
     char in[64];
@@ -217,8 +233,7 @@ measure(size_t subject, size_t load)
     zmq_close(pull);
     zmq_ctx_term(ctx);
     kill(child, subjects[subject].pass == NULL ? SIGKILL : SIGTERM);
-    waitpid(child, NULL, 0);
-    return rate;
+    return (struct result){rate, cpu_of(child) / (double)loads[load].count};
 }
 
 static int
@@ -233,21 +248,26 @@ static void
 compare(size_t load, size_t rounds)
 {
     double rates[PW_COUNT(subjects)][ROUNDS_MAX];
+    double cpus[PW_COUNT(subjects)][ROUNDS_MAX];
     make_payload(loads[load].bytes);
     for (size_t round = 0; round < rounds; round++) {
         for (size_t subject = 0; subject < PW_COUNT(subjects); subject++) {
-            rates[subject][round] = measure(subject, load);
+            struct result result = measure(subject, load);
+            rates[subject][round] = result.rate;
+            cpus[subject][round] = result.cpu_us;
         }
     }
     double base = 0;
     double no_log = 0;
     for (size_t subject = 0; subject < PW_COUNT(subjects); subject++) {
         qsort(rates[subject], rounds, sizeof rates[subject][0], by_value);
+        qsort(cpus[subject], rounds, sizeof cpus[subject][0], by_value);
         double median = rates[subject][rounds / 2];
         base = subject == 0 ? median : base;
         no_log = subjects[subject].without_log ? median : no_log;
-        printf("%-8s %-22s %10.0f msg/s   %5.2f of zmq_proxy", loads[load].name,
-               subjects[subject].name, median, base > 0 ? median / base : 0.0);
+        printf("%-8s %-22s %10.0f msg/s %8.2f us of CPU   %5.2f of zmq_proxy",
+               loads[load].name, subjects[subject].name, median, cpus[subject][rounds / 2],
+               base > 0 ? median / base : 0.0);
         if (no_log > 0) {
             printf("   %5.2f of a wall without log", median / no_log);
         }
