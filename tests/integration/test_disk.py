@@ -177,6 +177,7 @@ class Load:
         assert sum(line.get("lost", 0) for line in lines) == 0
         held = collections.Counter(entry["object"] for entry in self.wall.held())
         assert set(held) == set(refused)
+        self.wall.verify_log()
         return lines
 
 
@@ -294,6 +295,7 @@ def test_degraded_messages_go_on_and_are_counted(tmp_path):
         assert audit["ready"] is True and "No space left" in audit["error"] and audit["lost"] > 0
         disk.set("ok")
         load.wall.wait_for(lambda: b"audit log is written again" in load.wall.words.read_bytes(), "the end of it")
+    load.wall.verify_log()
     lines = log_lines(load.wall.state)
     passes = sum(line.get("verdict") == "pass" for line in lines)
     passes += sum(line["summary"]["messages"] for line in lines if line["event"] == "summary")

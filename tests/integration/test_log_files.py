@@ -62,6 +62,8 @@ def all_lines(wall):
     lines = sorted((line for path in wall.state.glob("audit*jsonl*") for line in read(path)),
                    key=lambda line: line["seq"])
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    if not list(wall.state.glob("*.gz")):
+        wall.verify_log()
     return lines
 
 
@@ -97,6 +99,7 @@ def test_a_large_file_moves_aside_and_only_the_newest_stay(make):
     files = [read(path) for path in [*old, wall.log]]
     lines = [line for file in files for line in file]
     assert [line["seq"] for line in lines] == list(range(lines[0]["seq"], lines[-1]["seq"] + 1))
+    wall.verify_log(2)  # the oldest are gone
     for before, file in zip(old, files[1:]):
         assert file[0]["event"] == "rotate" and file[0]["detail"] == {"from": before.name}
 

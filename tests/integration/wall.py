@@ -105,6 +105,13 @@ class Wall:
             if ".jsonl" in path.name:
                 check_lines(path, torn=self.kills)
 
+    def verify_log(self, code=0):
+        """`audit verify` of the log and its old files, whoever moved them."""
+        files = [str(path) for path in self.state.glob("audit*") if ".jsonl" in path.name]
+        done = subprocess.run([BINARY, "audit", "verify", "--config", str(self.config), *files], capture_output=True,
+                              text=True, timeout=120, env=self.environment)
+        assert done.returncode == code, done.stdout + done.stderr
+
     def wait_for(self, condition, what, seconds=20):
         end = time.monotonic() + seconds
         while not condition():
