@@ -45,12 +45,24 @@ walk_to_tree(struct pw_span text)
     return tree;
 }
 
+/* More than the walk goes into; jansson goes deeper. */
+static bool
+is_deep(struct pw_span line)
+{
+    size_t brackets = 0;
+    for (size_t i = 0; i < line.len; i++) {
+        brackets += line.ptr[i] == '{' || line.ptr[i] == '[';
+    }
+    return brackets > PW_JSON_DEPTH;
+}
+
 /* Whatever jansson takes, the walk takes, and finds as many members. (It is less strict
  * about UTF-8 and about what stands within nested values.) */
 static void
 compare(struct pw_span line)
 {
-    if (line.len == 0 || memmem(line.ptr, line.len, "\\u0000", 6) != NULL) {
+    if (line.len == 0 || is_deep(line) ||
+        memmem(line.ptr, line.len, "\\u0000", 6) != NULL) {
         return; /* a NUL in a key would cut our copy of it short */
     }
     json_t *theirs = json_loadb((const char *)line.ptr, line.len, 0, NULL);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/unit/check.h"
 #include "tests/unit/fail_alloc.h"
@@ -11,6 +12,7 @@
 #include "proxy/cli/audit_counts.h"
 #include "proxy/cli/audit_filter.h"
 #include "proxy/cli/audit_gaps.h"
+#include "proxy/cli/audit_source.h"
 #include "proxy/cli/screen.h"
 #include "proxy/cli/words.h"
 
@@ -292,6 +294,57 @@ without_memory_a_filter_rather_takes_too_much(void **state)
     assert_false(pw_audit_filter_takes(&filter, pw_span_str(refused), &line));
 }
 
+/* ---- sources ---- */
+
+struct reading {
+    char path[64];
+    size_t lines;
+    enum pw_err err;
+};
+
+static enum pw_err
+take_one(void *arg, struct pw_span line)
+{
+    struct reading *reading = arg;
+    reading->lines += line.len > 0;
+    return PW_E_OK;
+}
+
+static void
+read_all(void *arg)
+{
+    struct reading *reading = arg;
+    struct pw_audit_source_options options = {.take = take_one, .arg = reading};
+    struct pw_why why = {{0}};
+    struct pw_audit_source *source = pw_audit_source_new(&options);
+    reading->lines = 0;
+    reading->err =
+        source == NULL ? PW_E_NOMEM : pw_audit_source_add(source, reading->path, &why);
+    while (reading->err == PW_E_OK && !pw_audit_source_ended(source)) {
+        reading->err = pw_audit_source_step(source, 0);
+    }
+    pw_audit_source_free(&source);
+}
+
+static void
+a_file_is_read_whole_or_the_want_of_memory_told(void **state)
+{
+    (void)state;
+    struct reading reading = {.path = "/tmp/pw-audit-cli-XXXXXX"};
+    int fd = mkstemp(reading.path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "{}\n\n{\"a\":1}\nno LF", 18), 18);
+    size_t n = 1;
+    for (; fail_alloc_round(n, read_all, &reading); n++) {
+        assert_int_equal(reading.err, PW_E_NOMEM);
+    }
+    assert_true(n > 1);
+    assert_int_equal(reading.err, PW_E_OK);
+    assert_int_equal(reading.lines, 3);
+    close(fd);
+    unlink(reading.path);
+}
+
 /* ---- words ---- */
 
 static void
@@ -356,6 +409,7 @@ main(void)
         cmocka_unit_test(past_the_bound_keys_are_counted_together),
         cmocka_unit_test(without_memory_counting_ends),
         cmocka_unit_test(without_memory_a_filter_rather_takes_too_much),
+        cmocka_unit_test(a_file_is_read_whole_or_the_want_of_memory_told),
         cmocka_unit_test(words_are_harmless_and_bounded),
         cmocka_unit_test(numbers_are_told_as_people_read_them),
     };
