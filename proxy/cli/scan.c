@@ -11,6 +11,7 @@
 #include "common/policy/dangerous.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/commands.h"
+#include "proxy/cli/hint.h"
 #include "proxy/cli/judge.h"
 #include "proxy/cli/progress.h"
 #include "proxy/cli/uses.h"
@@ -240,9 +241,19 @@ print_words(const struct pw_judge *judge, const struct telling *telling, const c
            finds);
 }
 
+/* For whoever wonders what to do about it. */
+static void
+print_hint(const struct pw_judge *judge)
+{
+    const char *name = judge->refusals == 0 ? NULL : pw_hint_policy(judge);
+    if (name != NULL) {
+        printf("    it passes under --policy %s\n", name);
+    }
+}
+
 /* Judge one file and say what was found. */
 static enum pw_err
-scan_one(struct pw_judge *judge, const char *path, bool as_json,
+scan_one(struct pw_judge *judge, const char *path, bool as_json, bool hint,
          struct pw_progress *progress, struct pw_why *why)
 {
     struct telling telling = {.import_text = {.limit = SIZE_MAX / 2},
@@ -268,6 +279,9 @@ scan_one(struct pw_judge *judge, const char *path, bool as_json,
         telling.err = print_json(judge, &telling, path);
     } else if (telling.err == PW_E_OK) {
         print_words(judge, &telling, path, words);
+        if (hint) {
+            print_hint(judge);
+        }
     }
     free(words);
     pw_buf_free(&telling.import_text);
@@ -278,6 +292,7 @@ scan_one(struct pw_judge *judge, const char *path, bool as_json,
 struct options {
     bool json;
     bool no_progress;
+    bool hint;
     const char *config;
     const char *policy;
     struct paths paths;
@@ -295,7 +310,8 @@ scan_all(struct pw_judge *judge, const struct options *options)
     for (size_t i = 0; i < options->paths.count; i++) {
         const char *path = options->paths.list[i];
         struct pw_why why = {0};
-        enum pw_err err = scan_one(judge, path, options->json, &progress, &why);
+        enum pw_err err =
+            scan_one(judge, path, options->json, options->hint, &progress, &why);
         if (err != PW_E_OK) {
             pw_progress_hide(&progress);
         }
@@ -318,6 +334,8 @@ parse(int argc, char **argv, struct options *options)
             options->json = true;
         } else if (pw_args_flag(&args, "--no-progress")) {
             options->no_progress = true;
+        } else if (pw_args_flag(&args, "--hint")) {
+            options->hint = true;
         } else if (pw_args_value(&args, "--config", &options->config) ||
                    pw_args_value(&args, "--policy", &options->policy)) {
             continue;
@@ -335,7 +353,7 @@ parse(int argc, char **argv, struct options *options)
 int
 pw_cmd_scan(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.hint = isatty(STDOUT_FILENO) != 0};
     struct pw_judge judge = {0};
     struct pw_why why = {0};
     int code = parse(argc, argv, &options);

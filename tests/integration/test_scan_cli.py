@@ -191,3 +191,21 @@ def test_a_large_file_tells_its_length_and_a_pipe_is_opened_once(tmp_path):
             assert json.loads(process.communicate(timeout=20)[0])["bytes"] == 2
         finally:
             process.kill()
+
+
+def test_a_hint_names_the_policy_that_would_let_it_pass(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    (tmp_path / "array").write_bytes(pickle.dumps(numpy.arange(3)))
+    (tmp_path / "attack").write_bytes(b"cos\nsystem\n(S'id'\ntR.")
+    packs = os.path.join(os.path.dirname(__file__), "..", "..", "config", "policies")
+
+    def said(*arguments):
+        done = subprocess.run([BIN, "scan", *arguments], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "PICKLEWALL_POLICIES": packs})
+        return done.returncode, done.stdout
+
+    code, text = said("--hint", str(tmp_path / "array"))
+    assert code == 1 and text.endswith("    it passes under --policy numpy\n")
+    assert said("--policy", "numpy", str(tmp_path / "array"))[0] == 0
+    assert "it passes" not in said(str(tmp_path / "array"))[1]
+    assert "it passes" not in said("--hint", str(tmp_path / "attack"))[1]
