@@ -39,6 +39,7 @@ struct pw_chain {
     struct pw_chain_state kept; /* at the newest checkpoint */
     bool unsaved;               /* `kept` is not in the file */
     bool was_closed;            /* the log was, and nothing was added since */
+    bool touched;               /* by a line of this process */
     bool replaces; /* another chain, which `path` tells of until we have lines */
     bool save_failed;
 
@@ -120,6 +121,7 @@ pw_chain_add(struct pw_chain *chain, struct pw_span line, enum pw_audit_event ev
     pw_tree_leaf(entry, leaf);
     pw_tree_append(&chain->now.tree, leaf);
     chain->was_closed = false;
+    chain->touched = true;
     note_kind(chain, event);
 }
 
@@ -140,7 +142,7 @@ pw_chain_is_late(const struct pw_chain *chain, uint64_t now)
 bool
 pw_chain_is_sealed(const struct pw_chain *chain)
 {
-    return chain->key == NULL || chain->ends_in_seal || chain->now.tree.size == 0;
+    return chain->key == NULL || chain->ends_in_seal || !chain->touched;
 }
 
 /* ---- what is kept of it ---- */
@@ -185,7 +187,8 @@ pw_chain_save(struct pw_chain *chain, bool closed)
         return;
     }
     bool empty = chain->now.tree.size == 0;
-    bool ended = closed && (chain->was_closed || chain->ends_in_seal || empty);
+    bool sealed = chain->touched && chain->ends_in_seal;
+    bool ended = closed && (chain->was_closed || sealed || empty);
     if ((chain->replaces && empty) || (!chain->unsaved && chain->kept.closed == ended)) {
         return;
     }

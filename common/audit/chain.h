@@ -41,7 +41,10 @@ bool pw_chain_is_full(const struct pw_chain *chain);
 /* The oldest line that is not sealed has waited for 10 s (`now` is pw_clock_steady). */
 bool pw_chain_is_late(const struct pw_chain *chain, uint64_t now);
 
-/* Nothing is there to be sealed: no line, or the last one is a checkpoint; or no key. */
+/*
+ * Nothing is there to be sealed: no line of this process, or the last one is a checkpoint;
+ * or no key. What a crash left is not sealed before a `start` has told of it.
+ */
 bool pw_chain_is_sealed(const struct pw_chain *chain);
 
 /* All lines have reached the log: append new notes to the mirror. */

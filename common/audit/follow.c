@@ -222,14 +222,19 @@ jump(struct pw_follow *follow, const struct pw_line_read *line)
     follow->ends_in_seal = false;
 }
 
-void
+bool
 pw_follow_mend(struct pw_follow *follow, const struct pw_line_read *line)
 {
-    if (follow->torn && line->torn && line->torn_bytes == follow->torn_bytes &&
-        memcmp(line->torn_sha256, follow->torn_sha256, PW_TREE_HASH) == 0) {
-        follow->torn = false;
-        follow->mended++;
+    if (!line->torn) {
+        return true;
     }
+    if (!follow->torn || line->torn_bytes != follow->torn_bytes ||
+        memcmp(line->torn_sha256, follow->torn_sha256, PW_TREE_HASH) != 0) {
+        return false;
+    }
+    follow->torn = false;
+    follow->mended++;
+    return true;
 }
 
 void
@@ -257,9 +262,10 @@ pw_follow_line(struct pw_follow *follow, struct pw_span text,
         jump(follow, line);
         follow->sealed = line->seq - 1;
     }
-    pw_follow_mend(follow, line);
+    bool told_well = pw_follow_mend(follow, line) || line->seq == follow->first;
     enum pw_chain_fault inside = judge_content(follow, line);
     inside = inside != PW_CHAIN_FAULT_NONE ? inside : judge_gap(follow, line);
+    inside = inside != PW_CHAIN_FAULT_NONE || told_well ? inside : PW_CHAIN_FAULT_TORN;
     if (fault == PW_CHAIN_FAULT_NONE && inside != PW_CHAIN_FAULT_NONE) {
         report(found, inside, place, line->seq);
     }

@@ -85,8 +85,11 @@ void pw_follow_line(struct pw_follow *follow, struct pw_span text,
 void pw_follow_torn(struct pw_follow *follow, struct pw_span text, struct pw_place place,
                     struct pw_found *found);
 
-/* A `start` that may tell of what is no line: of the next chain, too. */
-void pw_follow_mend(struct pw_follow *follow, const struct pw_line_read *line);
+/*
+ * A `start` that may tell of what is no line: of the next chain, too. False when it tells
+ * of something that is not there.
+ */
+bool pw_follow_mend(struct pw_follow *follow, const struct pw_line_read *line);
 
 /* No more lines: what is left to be said, in `found`. */
 void pw_follow_end(struct pw_follow *follow, struct pw_found *found);

@@ -189,7 +189,7 @@ refuse_chain(struct pw_verify *verify, const struct pw_line_read *line,
 static void
 begin_chain(struct pw_verify *verify, const struct pw_line_read *line)
 {
-    pw_follow_mend(&verify->follow, line);
+    (void)pw_follow_mend(&verify->follow, line);
     end_chain(verify);
     pw_follow_begin(&verify->follow, line);
     verify->spliced[0] = '\0';

@@ -157,9 +157,11 @@ class Verifier:
             self.fault("line.unreadable", *self.torn[1:])
         self.torn = ({"bytes": len(text), "sha256": sha256(text).hex()}, file, number)
 
-    def mend(self, line: Line) -> None:
-        if self.torn and line.told("torn") == self.torn[0]:
-            self.torn = None
+    def mend(self, line: Line) -> bool:
+        told = line.told("torn")
+        if told and self.torn and told == self.torn[0]:
+            self.torn, told = None, {}
+        return not told
 
     def end_chain(self) -> None:
         if self.torn:
@@ -200,7 +202,8 @@ class Verifier:
             if wrong == "line.behind":
                 return
             chain.tree, chain.sealed = None, line.seq - 1
-        self.mend(line)
+        if not self.mend(line) and line.seq != chain.first:
+            self.fault("line.torn_gone", file, number, line.seq)
         self.inside(chain, line, file, number)
         entry = sha256(line.text)
         if chain.tree:
