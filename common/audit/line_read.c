@@ -29,11 +29,18 @@ take_uint(struct pw_cursor *cur)
     return value;
 }
 
+/* In the one spelling that is ours: no hash covers the end of the last line of all. */
 static void
 take_hash(struct pw_cursor *cur, uint8_t out[static PW_TREE_HASH])
 {
+    char again[2 * PW_TREE_HASH + 1];
     struct pw_span text = pw_cursor_take(cur, (size_t)2 * PW_TREE_HASH);
-    cur->truncated = cur->truncated || !pw_hex_decode(text, out, PW_TREE_HASH);
+    if (cur->truncated || !pw_hex_decode(text, out, PW_TREE_HASH)) {
+        cur->truncated = true;
+        return;
+    }
+    pw_hex_encode((struct pw_span){out, PW_TREE_HASH}, again);
+    cur->truncated = !pw_span_equal(text, pw_span_str(again));
 }
 
 /* Behind the last place in the line where `text` stands; false when there is none. */
