@@ -140,7 +140,7 @@ def test_every_edit_is_found(logs, tmp_path):
         while tried < EDITS:
             kind = rng.choice(KINDS)
             edited = kind(rng, text, other)
-            if edited == text:
+            if edited in (text, other):  # all of another log is another log, which only the state tells
                 continue
             tried += 1
             path.write_bytes(edited)
