@@ -4,7 +4,8 @@
 A wall that dies loses what lies in its queues and in its kernel's; nobody can tell these messages from
 ones that were never sent. What it has judged is another matter. One producer, one consumer and one
 channel keep their order, so in each life of the wall everything before the last message that came
-out of it must have come out of it, too: to the consumer, or into the quarantine.
+out of it must have come out of it, too: to the consumer, or into the quarantine. After each kill the log
+verifies but for its end; after a stop it is whole, and so is the quarantine.
 
     KILLS=12   how many kills
 """
@@ -18,7 +19,7 @@ import subprocess
 import time
 
 import peers
-from wall import Wall, channel, tcp
+from wall import BINARY, Wall, channel, tcp
 
 KILLS = int(os.environ.get("KILLS", "12"))
 LIFE = 50  # kills of one state folder
@@ -37,7 +38,7 @@ class Story:
         self.taken_path.touch()
         self.producer = peers.spawn("mixed", source, RATE, EVERY, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.consumer = peers.spawn("consume", target, self.taken_path, 0, 0)
-        self.wall = Wall(folder / "wall", channel("jobs", in_bind=[source], out_bind=[target], out_more="hwm = 100"))
+        self.wall = Wall(folder / "wall", channel("jobs", in_bind=[source], out_bind=[target], in_more="hwm = 100\nbuffer = 16384", out_more="hwm = 100"))
         self.taken = 0  # of the consumer's, seen in earlier lives
         self.entries = {}  # ULID: number
         self.last = -1  # number of the last message that came out
@@ -81,6 +82,22 @@ class Story:
         self.entries.update(new)
         return sorted(new.values())
 
+    def check_log(self):
+        """It verifies, and what no checkpoint has sealed is what stands behind the last one."""
+        found = verify(self.wall, "--json")
+        if not self.wall.log.exists():
+            return
+        assert found.returncode == 2, found.stdout + found.stderr  # open: nothing is wrong, it was killed
+        told = json.loads(found.stdout)
+        lines = whole_lines(self.wall)
+        assert not told["faults"] and told["lines"] == len(lines)
+        sealed = [line["checkpoint"]["size"] for line in lines if line["event"] == "checkpoint"]
+        if not lines:
+            return
+        chain, = told["chains"]
+        assert (chain["first"], chain["last"]) == (1, lines[-1]["seq"])
+        assert chain["sealed"] == max(sealed, default=0)
+
     def check_life(self):
         """What came out since the last look, in order and without a gap."""
         passed, held = self.new_numbers(), self.new_entries()
@@ -97,6 +114,26 @@ class Story:
         missing = [number for number in range(first, until) if number not in known]
         assert not missing, f"neither forwarded nor held: {missing[:10]} of {first} to {until}"
         self.last = max(known)
+
+
+def verify(wall, *more):
+    return subprocess.run([BINARY, "audit", "verify", "--config", str(wall.config), *more], capture_output=True,
+                          text=True, timeout=60)
+
+
+def quarantine_check(wall):
+    return subprocess.run([BINARY, "quarantine", "check", "--config", str(wall.config)], capture_output=True,
+                          timeout=60).returncode
+
+
+def whole_lines(wall):
+    lines = []
+    for text in wall.log.read_bytes().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue  # cut short by a kill
+    return lines
 
 
 def held_number(wall, path):
@@ -124,9 +161,8 @@ def kill_at_some_moment(story, chance):
 def entries_told(wall):
     """The entries that the log names: by the line of their message, or by that of the next wall's start."""
     told = []
-    for text in wall.log.read_bytes().splitlines():
-        if b'"entry":"' in text and text.endswith(b"}"):
-            line = json.loads(text)
+    for line in whole_lines(wall):
+        if "q" in line or line.get("detail", {}).get("what") == "recovered":
             told.append(line["q"]["entry"] if "q" in line else line["detail"]["entry"])
     return sorted(told)
 
@@ -141,10 +177,13 @@ def test_after_each_kill_everything_judged_is_delivered_or_held(tmp_path):
                 kill_at_some_moment(story, chance)
                 story.settle()
                 story.check_life()
+                story.check_log()
             story.wall.start()
             assert story.wall.stop() == 0
             story.settle()
             story.check_life()
+            assert verify(story.wall).returncode == 0
+            assert quarantine_check(story.wall) == 0
             assert entries_told(story.wall) == sorted(story.entries)
         finally:
             story.end()
