@@ -20,6 +20,8 @@
 #include <cmocka.h>
 
 #include "common/base/file.h"
+#include "common/quarantine/check.h"
+#include "common/quarantine/seal.h"
 #include "tests/unit/fail_alloc.h"
 
 static char folder[] = "/tmp/pw-store-XXXXXX";
@@ -522,6 +524,120 @@ out_of_memory_is_an_error_and_no_leak(void **state)
     assert_int_equal(files_in("tmp"), 0);
 }
 
+static bool
+read_note(void *arg, const char *id, struct pw_span note)
+{
+    (void)id;
+    *(bool *)arg = pw_span_equal(note, pw_span_str("\"what\":\"x\""));
+    return true;
+}
+
+static void
+ignore_fault(void *arg, enum pw_fault fault, const char *path)
+{
+    (void)arg, (void)fault, (void)path;
+}
+
+/* Everything that a store with limits and a seal does; the first error, or PW_E_OK. */
+static enum pw_err
+limited_life(struct pw_store *store)
+{
+    static const uint8_t public[PW_SEAL_KEY] = {9};
+    struct pw_span frame = pw_span_str("message");
+    struct pw_why why = {{0}};
+    struct pw_stored stored;
+    struct pw_store_check check;
+    struct pw_gone gone;
+    bool noted = false;
+    pw_store_limit(store, &(struct pw_store_limits){.max_bytes = 1 << 20});
+    enum pw_err err = pw_store_limit_channel(store, "jobs", 1 << 20);
+    err = err == PW_E_OK ? pw_store_seal(store, public, &why) : err;
+    pw_store_limit(store, &(struct pw_store_limits){1 << 20, 4, 0, 0, false});
+    err = err == PW_E_OK ? put(store, &frame, 1, "", &stored, &why) : err;
+    err = err == PW_E_OK ? pw_store_check(store, ignore_fault, NULL, &check, &why) : err;
+    err = err == PW_E_OK ? pw_store_note(store, pw_span_str("\"what\":\"x\""), &why) : err;
+    err = err == PW_E_OK ? pw_store_notes(store, read_note, &noted, &why) : err;
+    assert_true(err != PW_E_OK || noted);
+    pw_store_notes_told(store);
+    err = err == PW_E_OK ? pw_store_purge_before(store, UINT64_MAX, &gone, &why) : err;
+    err = err == PW_E_OK ? pw_store_forget(store, PW_STORE_PURGED, &gone, &why) : err;
+    return err;
+}
+
+static void
+limited_round(void *arg)
+{
+    (void)arg;
+    struct pw_store *store = pw_store_open(root, NULL);
+    enum pw_err err = store == NULL ? PW_E_NOMEM : limited_life(store);
+    /* What is only put in order may be left to the next start. */
+    assert_true(err == PW_E_OK || (err == PW_E_NOMEM && fail_alloc_happened()));
+    pw_store_free(&store);
+}
+
+static void
+out_of_memory_is_an_error_of_all_that_has_limits(void **state)
+{
+    (void)state;
+    size_t n = 1;
+    while (fail_alloc_round(n, limited_round, NULL)) {
+        n++;
+    }
+    assert_in_range(n, 15, 150);
+    assert_int_equal(files_in("tmp"), 0);
+}
+
+static void
+limits_count_an_object_once_and_an_entry_each_time(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_why why = {{0}};
+    struct pw_stored stored;
+    struct pw_span frame = pw_span_str("message"), other = pw_span_str("another");
+    uint64_t size = 12 + 8 + 7 + 32;
+    pw_store_limit(store, &(struct pw_store_limits){size, 3, 0, 0, false});
+    assert_int_equal(put(store, &frame, 1, "", &stored, &why), PW_E_OK);
+    assert_true(stored.stored);
+    assert_int_equal(put(store, &frame, 1, "", &stored, &why), PW_E_OK);
+    assert_true(stored.stored && !stored.fresh);
+    assert_int_equal(put(store, &other, 1, "", &stored, &why), PW_E_OK);
+    assert_false(stored.stored);
+    assert_string_equal(stored.full, "quarantine.max_bytes");
+    assert_int_equal(strlen(stored.entry), 26);
+    assert_int_equal(put(store, &frame, 1, "", &stored, &why), PW_E_OK);
+    assert_string_equal(stored.full, "quarantine.max_messages");
+    assert_string_equal(stored.entry, "");
+    pw_store_limit(store, &(struct pw_store_limits){size, 3, 0, 0, true});
+    assert_int_equal(put(store, &frame, 1, "", &stored, &why), PW_E_LIMIT);
+    assert_non_null(strstr(why.text, "quarantine.max_messages is reached; purge"));
+    assert_int_equal(files_in("hold"), 3);
+    struct pw_store_usage usage = pw_store_usage(store);
+    pw_store_free(&store);
+    store = open_store(); /* which counts it anew */
+    struct pw_store_usage again = pw_store_usage(store);
+    assert_memory_equal(&usage, &again, sizeof usage);
+    assert_int_equal(again.bytes, size);
+    pw_store_free(&store);
+}
+
+static void
+only_names_of_entries_reach_the_disk(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_gone gone = {0};
+    struct pw_why why = {{0}};
+    static const char *const names[] = {
+        "", "../hold/01JD8Z3W5K9Q2M7X4T", "../../../../../etc/passwd1",
+        "01JD8Z3W5K9Q2M7X4T6B1C0V8U", "01JD8Z3W5K9Q2M7X4T6B1C0V8"};
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        assert_int_equal(pw_store_purge(store, names[i], &gone, &why), PW_E_NO_INPUT);
+    }
+    assert_int_equal(gone.count, 0);
+    pw_store_free(&store);
+}
+
 int
 main(void)
 {
@@ -542,6 +658,9 @@ main(void)
         TEST(threads_share_a_store),
         TEST(a_kill_leaves_only_whole_objects),
         TEST(out_of_memory_is_an_error_and_no_leak),
+        TEST(out_of_memory_is_an_error_of_all_that_has_limits),
+        TEST(limits_count_an_object_once_and_an_entry_each_time),
+        TEST(only_names_of_entries_reach_the_disk),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
