@@ -148,7 +148,7 @@ need_count(const struct check *check)
 static bool
 is_needed(const struct check *check, const char *object)
 {
-    struct need wanted;
+    struct need wanted = {.state = 0};
     snprintf(wanted.object, sizeof wanted.object, "%s", object);
     return need_count(check) > 0 && bsearch(&wanted, check->needs.bytes, need_count(check),
                                             sizeof wanted, compare_needs) != NULL;

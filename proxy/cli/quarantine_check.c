@@ -94,7 +94,7 @@ int
 pw_cmd_quarantine_check(int argc, char **argv)
 {
     struct pw_quarantine_place place = {0};
-    struct pw_store_check sum;
+    struct pw_store_check sum = {.objects = 0};
     struct pw_why why = {{0}};
     enum pw_err err = PW_E_OK;
     uint64_t faults = 0;

@@ -132,7 +132,7 @@ def test_old_entries_go_and_the_log_says_so(flow):
     expires = [entry.get("expires") for entry in wall.held()]
     assert all(expires)
     wall.wait_for(lambda: not list(wall.state.glob("quarantine/hold/*")), "the messages to go")
-    assert objects(wall) == []
+    wall.wait_for(lambda: objects(wall) == [], "the last object to go")
     wall.wait_for(lambda: sum(line["detail"]["count"] for line in events(wall, "expired")) == 100, "lines")
     assert len(list(wall.state.glob("quarantine/purged/*.json"))) == 100
     assert len(events(wall, "expired")) <= 6
