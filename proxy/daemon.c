@@ -706,13 +706,27 @@ read_signals(struct pw_daemon *self)
 static void
 give_up_log(struct pw_daemon *self)
 {
-    if (self->abort_at == 0 || pw_clock_steady() < self->abort_at ||
-        pw_audit_ready(self->audit)) {
+    bool works = pw_audit_ready(self->audit) && pw_audit_counts(self->audit).trouble == 0;
+    if (self->abort_at == 0 || pw_clock_steady() < self->abort_at || works) {
         return;
     }
     pw_log(PW_LOG_ERROR, "audit log: it cannot be written, and there is no more time");
     pw_audit_abort(self->audit);
     self->abort_at = 0;
+}
+
+/* Until the log has what the channels said, or is given up: then `stop` finds room. */
+static void
+settle_log(struct pw_daemon *self)
+{
+    if (self->abort_at == 0) {
+        self->abort_at = pw_clock_steady() + AUDIT_GRACE_MS * ns_per_ms;
+    }
+    while (pw_audit_flush(self->audit, pw_clock_steady() + GIVE_UP_MS * ns_per_ms) ==
+           PW_E_BUSY) {
+        read_signals(self);
+        give_up_log(self);
+    }
 }
 
 /* The earlier of two waits; ms, -1 is for ever. */
@@ -884,6 +898,7 @@ work(struct pw_daemon *self, struct pw_why *why)
     if (err != PW_E_OK) {
         return err;
     }
+    settle_log(self);
     audit_stop(self);
     if (watched != PW_E_OK) {
         *why = later;

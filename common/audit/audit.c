@@ -29,7 +29,8 @@ static const uint64_t ns_per_s = 1000000000;
 static const uint64_t nap_ns = 50000000;    /* a pass waits so long for company */
 static const uint64_t tick_ns = 1000000000; /* summaries, fdatasync, moved file */
 static const uint64_t missed_pause_ns = 60000000000;
-static const uint64_t stuck_ns = 2000000000; /* a write that takes longer hangs */
+static const uint64_t last_grace_ns = 5000000000; /* of a log that is broken at its end */
+static const uint64_t stuck_ns = 2000000000;      /* a write that takes longer hangs */
 
 struct channel {
     char *name; /* "" for [0] */
@@ -96,7 +97,8 @@ struct pw_audit {
     struct pw_audit_stamp stamp;
     struct pw_chain *chain;
     uint64_t next_tick;
-    bool closed; /* the log is written to its end, and sealed */
+    uint64_t give_up_at; /* steady clock; once `stopping` */
+    bool closed;         /* the log is written to its end, and sealed */
 };
 
 /* What one round of the writer takes from under the lock, and gives back. */
@@ -767,7 +769,8 @@ is_finished(const struct pw_audit *audit)
     if (!audit->stopping) {
         return false;
     }
-    bool gave_up = audit->aborted && audit->broken;
+    bool gave_up =
+        audit->broken && (audit->aborted || pw_clock_steady() >= audit->give_up_at);
     return gave_up || (audit->count == 0 && pw_sink_empty(&audit->file.sink) &&
                        audit->file.news == 0 && !owes_summaries(audit) && audit->closed);
 }
@@ -947,8 +950,13 @@ pw_audit_close(struct pw_audit **audit)
     if (*audit == NULL) {
         return;
     }
+    (*audit)->give_up_at = pw_clock_steady() + last_grace_ns; /* read once it stops */
     set_flag(*audit, &(*audit)->stopping);
     pthread_join((*audit)->thread, NULL);
+    if ((*audit)->broken && !(*audit)->aborted) {
+        pw_log(PW_LOG_ERROR, "%s: it cannot be written, and there is no more time",
+               (*audit)->file.sink.path);
+    }
     release(*audit);
     *audit = NULL;
 }

@@ -122,7 +122,10 @@ struct pw_audit_counts {
 };
 struct pw_audit_counts pw_audit_counts(struct pw_audit *audit);
 
-/* Write what is queued (unless aborted), fdatasync, stop the thread, release. */
+/*
+ * Write what is queued, fdatasync, stop the thread, release. A log that cannot be written
+ * is given up after pw_audit_abort, or 5 seconds.
+ */
 void pw_audit_close(struct pw_audit **audit);
 
 #endif

@@ -304,3 +304,17 @@ def test_degraded_messages_go_on_and_are_counted(tmp_path):
     assert passes == len(load.consumer.got) and lost >= audit["lost"]
     assert passes + refused + lost == load.producer.sent
     assert len(load.wall.held()) == refused + lost  # what has no line is in quarantine all the same
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_up_the_end(tmp_path):
+    disk = IllDisk(tmp_path, tmp_path / "wall/state/audit")
+    wall = Wall(tmp_path / "wall", channel("jobs", in_bind=[tcp()], out_bind=[tcp()]), drain="0s",
+                environment=disk.environment())
+    with wall:
+        disk.set("enospc")
+        begun = time.monotonic()
+        assert wall.stop(20) == 0
+        assert 4 < time.monotonic() - begun < 10  # it gets five seconds
+    assert "it cannot be written, and there is no more time" in wall.words.read_text()
+    wall.kills += 1  # half a line is all that the last write could do
+    wall.verify_log(2)
