@@ -397,6 +397,7 @@ static const struct deed deeds[] = {
     {"release",   "sent",     "freed", "release",   "released and sent", false},
     {"release",   "refused",  "free",  "release",   "not released: still refused", false},
     {"release",   "undeliverable", "free", "release", "not released: nobody took it", false},
+    {"release",   "arrived",  "freed", "release",   "had arrived, and is in doubt no more", false},
     {"release",   "in_doubt", "freed", "release",   "sent or not? Ask the consumer", true},
     {"release",   NULL,       "free",  "release",   "not released", false},
     {"purge",     NULL,       "purge", "purge",     "purged from quarantine", false},

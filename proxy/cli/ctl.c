@@ -98,7 +98,8 @@ print_quarantine(const json_t *store)
            pw_json_number(store, "held"), pw_json_number(store, "released"),
            pw_json_number(store, "purged"));
     if (doubt > 0) {
-        printf("; %lld under way or in doubt, see quarantine list", doubt);
+        printf("; %lld under way or in doubt, see quarantine list --state-is releasing",
+               doubt);
     }
     putchar('\n');
 }

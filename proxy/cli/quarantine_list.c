@@ -171,6 +171,32 @@ list_states(struct list *list, struct pw_store *store, struct pw_why *why)
     return PW_E_OK;
 }
 
+static bool
+count_entry(void *arg, const char *entry, struct pw_span json)
+{
+    (void)entry, (void)json;
+    *(size_t *)arg += 1;
+    return true;
+}
+
+/* Who asks for what is held must not miss what only he can decide. */
+static enum pw_err
+tell_doubts(const struct list *list, struct pw_store *store, struct pw_why *why)
+{
+    size_t count = 0;
+    if (strcmp(list->wanted, pw_store_state_text(PW_STORE_HELD)) != 0) {
+        return PW_E_OK;
+    }
+    enum pw_err err = pw_store_list(store, PW_STORE_RELEASING, count_entry, &count, why);
+    if (count > 0) {
+        fprintf(stderr,
+                "picklewall: %zu more under way or in doubt: quarantine list --state-is "
+                "releasing\n",
+                count);
+    }
+    return err;
+}
+
 int
 pw_cmd_quarantine_list(int argc, char **argv)
 {
@@ -187,5 +213,6 @@ pw_cmd_quarantine_list(int argc, char **argv)
         return pw_command_fail(err, &why);
     }
     err = list_states(&list, store, &why);
+    err = err == PW_E_OK ? tell_doubts(&list, store, &why) : err;
     return err == PW_E_OK ? EX_OK : pw_command_fail(err, &why);
 }

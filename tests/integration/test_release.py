@@ -322,6 +322,14 @@ def test_what_was_under_way_when_the_wall_died_is_in_doubt(tmp_path, sockets):
         assert (line["detail"]["entry"], line["detail"]["chan"], line["level"]) == (first, "jobs", "high")
         assert f"{first} was being released when the wall ended" in wall.words.read_text()
         assert states(wall) == {first: "releasing", second: "hold"}
+        shown = subprocess.run([BINARY, "quarantine", "list", "--json", "--config", wall.config], capture_output=True,
+                               text=True, timeout=30)
+        assert [json.loads(line)["entry"] for line in shown.stdout.splitlines()] == [second]
+        assert "1 more under way or in doubt" in shown.stderr
+        shown = subprocess.run([BINARY, "quarantine", "list", "--json", "--state-is", "all", "--config", wall.config],
+                               capture_output=True, text=True, timeout=30)
+        found = {line["entry"]: line["state"] for line in map(json.loads, shown.stdout.splitlines())}
+        assert found == {first: "releasing", second: "held"} and shown.stderr == ""
         answer = one(wall, first, "--override", "import.denied")
         assert "in doubt" in answer["error"] and "--again" in answer["error"]
         assert one(wall, first, "--again")["outcome"] == "refused"
@@ -340,3 +348,23 @@ def test_a_damaged_object_is_not_sent(rig):
     path.write_bytes(body)
     assert "damaged" in one(rig, entry, "--override", "import.denied")["error"]
     assert quiet(rig.consumer) and states(rig) == {entry: "hold"}
+
+
+def test_a_sealed_one_is_opened_by_the_operator_alone(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    subprocess.run([BINARY, "quarantine", "keygen", "--out", keys], check=True, capture_output=True, timeout=30)
+    sealed = f'quarantine\n    seal = "{keys}/quarantine.pub"'
+    with Wall(tmp_path / "wall", channel("jobs", in_bind=[source], out_bind=[target]), more=sealed) as wall:
+        consumer = sockets(zmq.PULL, connect=[target])
+        first, second = hold(wall, sockets(zmq.PUSH, connect=[source]), [HELD, b"N."], [HELD])
+        assert "sealed" in one(wall, first, "--override", "import.denied")["error"]
+        answer = one(wall, first, "--override", "import.denied", "--unseal", str(keys / "quarantine.key"))
+        assert answer["outcome"] == "sent"
+        assert consumer.poll(5000) and consumer.recv_multipart() == [HELD, b"N."]
+        assert states(wall) == {first: "released", second: "hold"}
+        assert (keys / "quarantine.key").read_text().split()[-1] not in wall.log.read_text()
+        code, answers, words = release(wall, second, "--unseal", str(keys / "quarantine.pub"))
+        assert code != 0 and not answers and words
+        assert states(wall)[second] == "hold" and quiet(consumer)
