@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/audit/chain_key.h"
 #include "common/base/clock.h"
 #include "common/sign/guard.h"
 #include "proxy/layout.h"
@@ -126,6 +127,31 @@ check_audit(const struct pw_settings *settings, struct pw_why *why)
                       S_ISDIR(is.st_mode) ? "a folder" : "not writable");
     }
     return check_folder_of(settings, "audit.file", file, why);
+}
+
+/* Checkpoints can be signed, and mirrored. */
+static enum pw_err
+check_chain(const struct pw_settings *settings, struct pw_why *why)
+{
+    char unused[PATH_MAX];
+    struct pw_why words = {{0}};
+    const char *mirror = settings->audit_mirror;
+    const char *path = settings->audit_key;
+    if (!pw_chain_key_public_path(path, unused, sizeof unused)) {
+        return refuse(settings, "audit.key", why,
+                      "%s: the name of a key file ends in .pwkey; rename it", path);
+    }
+    enum pw_err err = PW_E_OK;
+    if (access(path, F_OK) == 0) {
+        PW_CLEANUP(pw_key_free) struct pw_key *key = pw_chain_key_load(path, &words);
+        err = key != NULL ? PW_E_OK : refuse(settings, "audit.key", why, "%s", words.text);
+    } else {
+        err = check_folder_of(settings, "audit.key", path, why);
+    }
+    if (err != PW_E_OK || mirror == NULL || strcmp(mirror, "-") == 0) {
+        return err;
+    }
+    return check_folder_of(settings, "audit.mirror", mirror, why);
 }
 
 /* A bare key serves the envelopes of other programs only. */
@@ -246,6 +272,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
     enum pw_err err = check_folder(settings, "state", settings->state, why);
     err = err == PW_E_OK ? check_control(settings, why) : err;
     err = err == PW_E_OK ? check_audit(settings, why) : err;
+    err = err == PW_E_OK ? check_chain(settings, why) : err;
     err = err == PW_E_OK ? pw_check_keys(settings, &keys, why) : err;
     err = err == PW_E_OK ? check_replay(settings, why) : err;
     if (err == PW_E_OK && ring != NULL) {

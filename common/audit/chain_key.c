@@ -89,6 +89,16 @@ publish(const struct pw_key *key, const char *path)
 }
 
 struct pw_key *
+pw_chain_key_load(const char *path, struct pw_why *why)
+{
+    struct pw_key *key = pw_key_load(path, why);
+    if (key != NULL && check(key, path, why) != PW_E_OK) {
+        pw_key_free(&key);
+    }
+    return key;
+}
+
+struct pw_key *
 pw_chain_key_open(const char *path, struct pw_why *why)
 {
     char place[PATH_MAX];
@@ -100,10 +110,7 @@ pw_chain_key_open(const char *path, struct pw_why *why)
     if (access(path, F_OK) != 0 && errno == ENOENT && make(path, why) != PW_E_OK) {
         return NULL;
     }
-    struct pw_key *key = pw_key_load(path, why);
-    if (key != NULL && check(key, path, why) != PW_E_OK) {
-        pw_key_free(&key);
-    }
+    struct pw_key *key = pw_chain_key_load(path, why);
     if (key != NULL) {
         publish(key, path);
     }

@@ -15,6 +15,9 @@
  */
 struct pw_key *pw_chain_key_open(const char *path, struct pw_why *why);
 
+/* The same of a key that is there; makes and writes nothing. */
+struct pw_key *pw_chain_key_load(const char *path, struct pw_why *why);
+
 /* "…/audit.pwkey" becomes "…/audit.pub". False when it ends otherwise or is too long. */
 PW_CHECK_RESULT bool pw_chain_key_public_path(const char *path, char *out, size_t room);
 

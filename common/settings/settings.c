@@ -371,6 +371,15 @@ check_audit(const struct reader *reader)
                        "line out",
                        place);
     }
+    bool lines = settings->audit_stdout || strcmp(settings->audit_file, "-") == 0;
+    if (lines && settings->audit_mirror != NULL &&
+        strcmp(settings->audit_mirror, "-") == 0) {
+        pw_settings_place(settings, "audit.mirror", place);
+        return pw_fail(reader->why, PW_E_CONFIG,
+                       "%s: stdout has the lines, and so the checkpoints, already; name a "
+                       "file, or leave this line out",
+                       place);
+    }
     return PW_E_OK;
 }
 

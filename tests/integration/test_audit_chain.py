@@ -210,3 +210,53 @@ def test_a_closed_log_that_was_moved_away_is_no_alarm_and_one_that_was_cut_is(tr
     run_once(traffic)
     assert chain_of(wall)["what"] == "broken"
     assert [line["level"] for line in wall.lines() if line["event"] == "error"] == ["high"]
+
+
+def test_checkpoints_go_to_the_mirror_too(tmp_path):
+    traffic = Traffic(tmp_path / "wall")
+    wall = traffic.wall
+    mirror = wall.folder / "mirror"
+    wall.config.write_text(wall.config.read_text().replace("audit\n", f'audit\n    mirror = "{mirror}"\n'))
+    try:
+        run_once(traffic)
+        first = wall.log.read_bytes()
+        run_once(traffic)
+    finally:
+        traffic.close()
+    notes = mirror.read_text()
+    sealed = [line["checkpoint"]["note"] + "\n" for line in wall.lines() if line["event"] == "checkpoint"]
+    assert notes == "".join(sealed)
+    key = wall.state / "audit.pub"
+    verify("--key", key, "--checkpoint", mirror, wall.log, code=COMPLETE)
+    wall.log.write_bytes(first)
+    verify("--key", key, wall.log, code=COMPLETE)  # it was, at that time
+    for known in (["--key", key, "--checkpoint", mirror, wall.log], ["--config", wall.config]):
+        assert "ends before" in verify(*known, code=BROKEN).stdout
+
+
+@pytest.mark.parametrize("args, code, words", [
+    (["--key", "nonsense+1+2", "x"], 65, "no key of a note"),
+    (["--key", "/nonexistent.pub", "x"], 66, "/nonexistent.pub: no such file"),
+    (["--key", "{pub}", "/nonexistent"], 66, "/nonexistent: No such file"),
+    (["--key", "{pub}", "--checkpoint", "{pub}", "{log}"], 65, "no signed note"),
+    (["--config", "/nonexistent"], 78, "/nonexistent: no such file"),
+    (["--keys", "{pub}"], 64, "--key"),
+])
+def test_what_cannot_be_verified_is_said(traffic, args, code, words):
+    run_once(traffic, 1)
+    names = {"pub": traffic.wall.state / "audit.pub", "log": traffic.wall.log}
+    assert words in verify(*[arg.format(**names) for arg in args], code=code).stderr
+
+
+def test_a_key_may_be_given_as_file_public_half_or_text(traffic):
+    run_once(traffic, 1)
+    state = traffic.wall.state
+    for key in (state / "audit.pub", state / "audit.pwkey", (state / "audit.pub").read_text().strip()):
+        verify("--key", key, traffic.wall.log, code=COMPLETE)
+    with open(traffic.wall.log) as log:
+        done = subprocess.run([BINARY, "audit", "verify", "--key", state / "audit.pub", "-"], stdin=log,
+                              capture_output=True, timeout=60)
+    assert done.returncode == COMPLETE
+    (state / "audit.pwkey").unlink()
+    run_once(traffic, 1)
+    assert "none of the keys has signed" in verify("--config", traffic.wall.config, code=BROKEN).stdout
