@@ -11,17 +11,22 @@
 #include "common/base/json.h"
 #include "proxy/cli/commands.h"
 
+/* Any, one that is spelled so, or else those that begin so. */
 static bool
-is_meant(enum pw_reason reason, const char *wanted)
+is_meant(enum pw_reason reason, const char *wanted, bool exact)
 {
-    return wanted == NULL || strncmp(pw_reason_code(reason), wanted, strlen(wanted)) == 0;
+    const char *code = pw_reason_code(reason);
+    if (wanted == NULL) {
+        return true;
+    }
+    return exact ? strcmp(code, wanted) == 0 : strncmp(code, wanted, strlen(wanted)) == 0;
 }
 
 static bool
-is_exact(const char *wanted)
+is_code(const char *wanted)
 {
     for (int i = PW_R_NONE + 1; wanted != NULL && i < PW_R_COUNT; i++) {
-        if (strcmp(pw_reason_code((enum pw_reason)i), wanted) == 0) {
+        if (is_meant((enum pw_reason)i, wanted, true)) {
             return true;
         }
     }
@@ -75,12 +80,10 @@ static int
 print_all(const char *wanted, bool as_json)
 {
     size_t printed = 0;
-    bool exact = is_exact(wanted);
+    bool exact = is_code(wanted);
     for (int i = PW_R_NONE + 1; i < PW_R_COUNT; i++) {
         enum pw_reason reason = (enum pw_reason)i;
-        bool here =
-            exact ? strcmp(pw_reason_code(reason), wanted) == 0 : is_meant(reason, wanted);
-        if (!here) {
+        if (!is_meant(reason, wanted, exact)) {
             continue;
         }
         printed++;

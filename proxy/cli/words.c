@@ -65,7 +65,7 @@ pw_words_cut(struct pw_words *words, size_t width)
     }
     words->len = width;
     words->text[width] = '\0';
-    if (width > 6) {
-        memcpy(words->text + width - 3, "...", 3);
+    if (words->len > 6) {
+        memcpy(&words->text[words->len - 3], "...", 3);
     }
 }
