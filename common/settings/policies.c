@@ -197,11 +197,20 @@ refuse_unknown(struct pw_policies *set, const char *name, struct pw_why *why)
         name, set->folders[0] != NULL ? set->folders[0] : "the policy folder");
 }
 
+/* clang-format off */
+enum {
+    ROWS = 0
+#define PW_SETTING(...) + 1
+#include "common/settings/settings.def"
+#undef PW_SETTING
+};
+/* clang-format on */
+
 /* What the lines of one policy add up to. */
 struct sum {
     struct pw_policy *policy;
     struct pw_policy_draft own; /* as its own lines say */
-    uint64_t set;               /* rows that do */
+    bool set[ROWS];             /* rows that do */
     struct pw_limits included;  /* the most generous of the included policies */
     bool includes;
 };
@@ -293,7 +302,7 @@ apply_line(struct pw_policies *set, const struct pw_row *row, const char *value,
     if (row->type == PW_TYPE_ENTRY) {
         return pw_policy_allow(sum->policy, value, why);
     }
-    sum->set |= UINT64_C(1) << (row - pw_rows);
+    sum->set[row - pw_rows] = true;
     return pw_value_read(row, value, &sum->own, why);
 }
 
@@ -338,7 +347,7 @@ apply_own(struct sum *sum)
     struct pw_limits limits = sum->includes ? sum->included : pw_limits_default;
     for (size_t i = 0; i < pw_row_count; i++) {
         const struct pw_row *row = &pw_rows[i];
-        if ((sum->set >> i & 1) == 0) {
+        if (!sum->set[i]) {
             continue;
         }
         size_t limits_at = offsetof(struct pw_policy_draft, limits);

@@ -395,7 +395,7 @@ def test_top_gives_the_terminal_back_at_a_signal(tmp_path, terminal, key):
     screen = terminal(80, 24, "--top", life().write(tmp_path / "log"))
     screen.wait_for(r"^NEWEST REFUSALS$")
     screen.keys(key)
-    assert screen.wait_for(r"^17 lines, ").startswith("before\n")
+    assert screen.wait_for(r"^before$").startswith("before\n17 lines, ")
 
 
 def test_top_follows_the_size_of_the_terminal(tmp_path, terminal):

@@ -209,3 +209,31 @@ def test_a_hint_names_the_policy_that_would_let_it_pass(tmp_path):
     assert said("--policy", "numpy", str(tmp_path / "array"))[0] == 0
     assert "it passes" not in said(str(tmp_path / "array"))[1]
     assert "it passes" not in said("--hint", str(tmp_path / "attack"))[1]
+
+
+@pytest.mark.parametrize("door, stream", [
+    ("trailing", b"\x80\4K\1.x"),
+    ("extension", b"\x80\2\x82\1."),
+    ("persistent_ids", b"Pabc\n."),
+    ("buffers", b"\x80\5\x97."),
+    ("computed_calls", b"\x80\4cdatetime\ndate\n(C\4\7\xeb\1\1tR(tR."),
+])
+def test_each_door_of_a_policy_opens(tmp_path, door, stream):
+    (tmp_path / "pickle").write_bytes(stream)
+    packs = os.path.join(os.path.dirname(__file__), "..", "..", "config", "policies")
+
+    def finds(value):
+        config = tmp_path / "conf"
+        config.write_text(
+            "channel\n    a\n        in\n            bind = \"tcp://127.0.0.1:1\"\n        out\n"
+            "            bind = \"tcp://127.0.0.1:2\"\n        policy = \"own\"\npolicy\n    own\n"
+            f"        include = \"python-data\"\n        {door} = {value}\n")
+        done = subprocess.run([BIN, "scan", "--json", "--policy", "own", "--config", str(config), str(tmp_path / "pickle")],
+                              capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "PICKLEWALL_POLICIES": packs})
+        return {find["code"] for find in json.loads(done.stdout)["finds"]}
+
+    code = {"trailing": "pickle.trailing", "extension": "extension.denied", "persistent_ids": "persistent_id.denied",
+            "buffers": "buffer.denied", "computed_calls": "call.computed"}[door]
+    assert code in finds("no")
+    assert code not in finds("yes")
