@@ -270,6 +270,9 @@ pw_rotate_prune(const char *path, size_t keep, enum pw_err *err, struct pw_why *
     }
     size_t removed = 0;
     *err = PW_E_OK;
+    if (olds.count <= keep) {
+        return 0;
+    }
     qsort(olds.items, olds.count, sizeof *olds.items, by_age);
     for (size_t i = 0; i + keep < olds.count; i++) {
         if (unlinkat(dirfd(folder), olds.items[i].name, 0) == 0) {

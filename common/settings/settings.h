@@ -73,28 +73,28 @@ struct pw_settings {
     char *keys;    /* folder; NULL when not set */
     char *control; /* socket; absolute, or "-" */
     char *instance;
-    char *audit_file; /* absolute, or "-" */
+    int drain_timeout_ms;
+    int audit_syslog; /* enum pw_syslog_setting */
     bool audit_pass_each;
+    bool audit_sync_each;
+    bool audit_degrade;
+    bool audit_stdout;
+    bool quarantine_stop; /* when full */
+    char *audit_file;     /* absolute, or "-" */
     size_t audit_queue;
     char *audit_key;    /* absolute */
     char *audit_mirror; /* absolute, or "-"; NULL: none */
-    bool audit_sync_each;
     uint64_t audit_rotate_size;
     uint64_t audit_rotate_age_ms;
     size_t audit_rotate_keep;
     int64_t audit_space_low; /* bytes; a percentage is negative: -10 is 10% */
     int64_t audit_space_critical;
-    bool audit_degrade;
-    bool audit_stdout;
     char *audit_publish;       /* endpoint; NULL: none */
-    int audit_syslog;          /* enum pw_syslog_setting */
     char *audit_syslog_socket; /* absolute; NULL: where it usually is */
-    int drain_timeout_ms;
     uint64_t quarantine_max_bytes;
     size_t quarantine_max_messages;
     int64_t quarantine_max_age_ms; /* 0: any */
     int64_t quarantine_min_free;   /* bytes; a percentage is negative: -5 is 5% */
-    bool quarantine_stop;          /* when full */
     char *quarantine_seal;         /* file of a public key, absolute; NULL: not sealed */
     struct pw_channel *channels;
     size_t channel_count;
