@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an audited pass costs: making its line, and handing it to the writer thread.
+ * What an audited pass costs: making its line, linking it to the one before it, and handing
+ * it to the writer thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sodium.h>
 
 #include "common/audit/audit.h"
+#include "common/audit/chain.h"
 #include "common/audit/line.h"
 #include "common/base/clock.h"
 #include "common/base/ulid.h"
@@ -48,16 +50,19 @@ report(const char *what, uint64_t start, uint64_t cpu_start)
            cpu_ns / ROUNDS);
 }
 
+/* With `chained`, each line is hashed and becomes a leaf; nothing is signed. */
 static void
-bench_line(void)
+bench_line(bool chained, const char *what)
 {
+    struct pw_chain *chain =
+        pw_chain_open(&(struct pw_chain_options){.instance = "wall-0"}, NULL);
     struct pw_audit_identity identity = {"wall-0", "node-7", 4242};
     struct pw_audit_names names = {"jobs", "tcp://127.0.0.1:8006", "tcp://127.0.0.1:8007"};
     struct pw_audit_form form = {0};
     struct pw_audit_stamp stamp = {0};
     struct pw_ulid ulid = {.fill = randombytes_buf};
     struct pw_buf out = {.limit = 1 << 20};
-    if (pw_audit_form_make(&form, &identity, &names) != PW_E_OK) {
+    if (chain == NULL || pw_audit_form_make(&form, &identity, &names) != PW_E_OK) {
         abort();
     }
     struct pw_audit_record record = pass();
@@ -68,15 +73,21 @@ bench_line(void)
         record.wall_ns += 1000;
         record.dur_ns = 1000 + (uint32_t)(i & 0xfff);
         pw_ulid_next(&ulid, record.wall_ns, id);
-        struct pw_audit_extra extra = {.seq = i, .id = id};
+        struct pw_audit_extra extra = {.seq = i, .id = id, .link = pw_chain_link(chain)};
         if (out.len > out.limit / 2) {
             pw_buf_clear(&out);
         }
+        size_t at = out.len;
         if (pw_audit_form_line(&form, &stamp, &record, &extra, &out) != PW_E_OK) {
             abort();
         }
+        if (chained) {
+            struct pw_span text = {out.bytes + at, out.len - at - 1};
+            pw_chain_add(chain, text, PW_EVENT_FRAME);
+        }
     }
-    report("line of a pass", start, cpu);
+    report(what, start, cpu);
+    pw_chain_free(&chain);
     pw_buf_free(&form.bytes);
     pw_buf_free(&out);
 }
@@ -113,7 +124,8 @@ bench_log(bool pass_each, const char *what)
 int
 main(void)
 {
-    bench_line();
+    bench_line(false, "line of a pass");
+    bench_line(true, "the same, chained");
     bench_log(true, "push and write, each");
     bench_log(false, "push, summaries only");
     return 0;

@@ -2,7 +2,9 @@
 """The chain of audit lines under a real wall: restarts, crashes, a log that is gone, and audit verify."""
 
 import json
+import os
 import pickle
+import random
 import subprocess
 import sys
 import time
@@ -260,3 +262,39 @@ def test_a_key_may_be_given_as_file_public_half_or_text(traffic):
     (state / "audit.pwkey").unlink()
     run_once(traffic, 1)
     assert "none of the keys has signed" in verify("--config", traffic.wall.config, code=BROKEN).stdout
+
+
+KILLS = int(os.environ.get("PW_AUDIT_KILLS", "3"))
+
+
+def test_a_wall_killed_at_any_moment_leaves_a_log_that_verifies(tmp_path):
+    """Walls are killed in the middle of their work; the lines on the way are lost, and nothing is wrong."""
+    traffic, rng = Traffic(tmp_path / "wall"), random.Random(11)
+    wall, found = traffic.wall, set()
+    try:
+        for _ in range(KILLS):
+            wall.start(wait=False)
+            end = time.monotonic() + rng.choice((0.02, 0.1, 0.3, 0.6))
+            while time.monotonic() < end:
+                try:
+                    traffic.push.send(pickle.dumps("job"), zmq.DONTWAIT)
+                except zmq.Again:
+                    pass
+                if traffic.pull.poll(0):
+                    traffic.pull.recv()
+            wall.process.kill()
+            wall.process.wait()
+            if wall.log.exists():
+                both(wall, code=verify("--key", wall.state / "audit.pub", wall.log).returncode)
+                assert verify("--config", wall.config).returncode in (OPEN, COMPLETE)
+        run_once(traffic, 0)
+        found.update(line["detail"]["chain"]["what"] for line in map(json.loads, starts_of(wall)))
+        both(wall, code=COMPLETE)
+        verify("--config", wall.config, code=COMPLETE)
+        assert found <= {"new", "continued", "recovered"}
+    finally:
+        traffic.close()
+
+
+def starts_of(wall):
+    return [line for line in wall.log.read_bytes().splitlines() if b'"event":"start"' in line]
