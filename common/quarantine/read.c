@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/hex.h"
+#include "common/base/log.h"
 
 /* The bytes of the file, not looked at. */
 static enum pw_err
@@ -89,8 +90,10 @@ set_aside(struct pw_store *store, int shelf, const char *object)
         return;
     }
     pthread_mutex_lock(&store->lock);
-    (void)pw_store_set_aside(store, shelf, object); /* where it stays, it is refused too */
+    bool moved = pw_store_set_aside(store, shelf, object);
     pthread_mutex_unlock(&store->lock);
+    pw_log(PW_LOG_ERROR, "quarantine: the object %s is damaged; it is %s", object,
+           moved ? "in corrupt/ now" : "refused where it lies");
 }
 
 enum pw_err
