@@ -96,7 +96,7 @@ check_entry(struct check *check, enum pw_store_state state, const char *ulid,
     snprintf(path, sizeof path, "%s/%s", pw_folder_name((enum pw_folder)state), name);
     pw_buf_clear(json);
     enum pw_err err = pw_entry_read(check->store, state, ulid, json);
-    if (err != PW_E_OK) {
+    if (err != PW_E_OK && err != PW_E_LIMIT) {
         return err == PW_E_NO_INPUT ? PW_E_OK : err; /* moved on meanwhile */
     }
     check->out->entries[state]++;
@@ -104,7 +104,7 @@ check_entry(struct check *check, enum pw_store_state state, const char *ulid,
         tell(check, PW_FAULT_TWICE, path);
         return PW_E_OK;
     }
-    if (!pw_entry_parse(pw_buf_span(json), &entry)) {
+    if (err == PW_E_LIMIT || !pw_entry_parse(pw_buf_span(json), &entry)) {
         tell(check, PW_FAULT_TORN, path);
         return PW_E_OK;
     }

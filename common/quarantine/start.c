@@ -74,10 +74,10 @@ settle_entry(struct pw_store *store, enum pw_store_state state, const char *ulid
     }
     pw_buf_clear(json);
     enum pw_err err = pw_entry_read(store, state, ulid, json);
-    if (err != PW_E_OK) {
+    if (err != PW_E_OK && err != PW_E_LIMIT) {
         return err;
     }
-    if (pw_entry_parse(pw_buf_span(json), &entry)) {
+    if (err == PW_E_OK && pw_entry_parse(pw_buf_span(json), &entry)) {
         return count_entry(store, state, &entry);
     }
     store->usage.torn++;

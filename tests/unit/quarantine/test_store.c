@@ -622,6 +622,31 @@ limits_count_an_object_once_and_an_entry_each_time(void **state)
 }
 
 static void
+what_is_no_entry_is_put_aside_at_open(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_stored stored = put_text(store, "one");
+    struct pw_store_check check;
+    pw_store_free(&store);
+    int fd =
+        open(path_of("hold/01JD8Z3W5K9Q2M7X4T6B1C0V8R.json"), O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(ftruncate(fd, 2 << 20), 0);
+    close(fd);
+    close(open(path_of("hold/01JD8Z3W5K9Q2M7X4T6B1C0V8S.json"), O_CREAT | O_WRONLY, 0600));
+    store = pw_store_open_readonly(root, NULL);
+    assert_int_equal(pw_store_check(store, ignore_fault, NULL, &check, NULL), PW_E_OK);
+    assert_int_equal(check.faults[PW_FAULT_TORN], 2);
+    pw_store_free(&store);
+    store = open_store();
+    assert_int_equal(pw_store_usage(store).torn, 2);
+    assert_int_equal(pw_store_usage(store).entries[PW_STORE_HELD], 1);
+    assert_int_equal(files_in("corrupt"), 2);
+    assert_holds(store, stored.entry, "one");
+    pw_store_free(&store);
+}
+
+static void
 only_names_of_entries_reach_the_disk(void **state)
 {
     (void)state;
@@ -660,6 +685,7 @@ main(void)
         TEST(out_of_memory_is_an_error_and_no_leak),
         TEST(out_of_memory_is_an_error_of_all_that_has_limits),
         TEST(limits_count_an_object_once_and_an_entry_each_time),
+        TEST(what_is_no_entry_is_put_aside_at_open),
         TEST(only_names_of_entries_reach_the_disk),
     };
 #undef TEST
