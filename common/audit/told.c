@@ -2,6 +2,8 @@
 #include "common/audit/told.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,11 +15,14 @@
 
 enum {
     CHUNK = 1 << 20,
+    MOST_FILES = 1000,     /* of half a minute */
     MOST_TOLD = 256 << 20, /* bytes of names */
 };
 
 static const char id_member[] = "\"id\":\"";
 static const char entry_member[] = "\"entry\":\"";
+static const char rotate_member[] = "\"event\":\"rotate\"";
+static const char from_member[] = "\"detail\":{\"from\":\"";
 
 /* The ULID behind the first `member` of `line`; empty when there is none. */
 static struct pw_span
@@ -94,13 +99,42 @@ read_at(int fd, off_t from, size_t len, struct pw_buf *out)
 }
 
 /*
+ * The file that a log's first line says it goes on from: its name, in `from`, or "". Names
+ * that lead out of the folder are none.
+ */
+static void
+take_from(struct pw_span bytes, char from[static NAME_MAX + 1])
+{
+    struct pw_cursor cur = pw_cursor_over(bytes);
+    struct pw_span line = pw_cursor_until(&cur, '\n');
+    const uint8_t *at = memmem(line.ptr, line.len, from_member, strlen(from_member));
+    from[0] = '\0';
+    if (at == NULL ||
+        memmem(line.ptr, line.len, rotate_member, strlen(rotate_member)) == NULL) {
+        return;
+    }
+    at += strlen(from_member);
+    struct pw_cursor rest =
+        pw_cursor_over((struct pw_span){at, line.len - (size_t)(at - line.ptr)});
+    struct pw_span name = pw_cursor_until(&rest, '"');
+    if (rest.truncated || name.len > NAME_MAX || memchr(name.ptr, '/', name.len) != NULL) {
+        return;
+    }
+    memcpy(from, name.ptr, name.len);
+    from[name.len] = '\0';
+}
+
+/*
  * Chunk by chunk from the end, each with the lines that begin in it: a chunk reaches as far
- * into the one behind it as the longest line.
+ * into the one behind it as the longest line. `older` is the file before this one, when
+ * this one does not reach back far enough.
  */
 static enum pw_err
-read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told)
+read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told,
+          char older[static NAME_MAX + 1])
 {
     off_t from = size;
+    older[0] = '\0';
     while (from > 0) {
         off_t until = from + PW_AUDIT_LINE_MAX < size ? from + PW_AUDIT_LINE_MAX : size;
         from = from > CHUNK ? from - CHUNK : 0;
@@ -125,6 +159,9 @@ read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told)
         if (first.len > 0 && memcmp(first.ptr, told->since, first.len) < 0) {
             break;
         }
+        if (from == 0) {
+            take_from(cur.rest, older);
+        }
     }
     return told->since[0] != '\0' ? PW_E_OK : PW_E_NO_INPUT;
 }
@@ -135,19 +172,45 @@ compare_entries(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+static enum pw_err
+read_file(const char *path, struct pw_buf *chunk, struct pw_audit_told *told,
+          char older[static NAME_MAX + 1])
+{
+    PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    older[0] = '\0';
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return PW_E_NO_INPUT;
+    }
+    return read_back(fd, st.st_size, chunk, told, older);
+}
+
+/* The older files beside `path`; one that is gone by now tells nothing. */
+static enum pw_err
+read_older(const char *path, struct pw_buf *chunk, struct pw_audit_told *told,
+           char older[static NAME_MAX + 1])
+{
+    const char *slash = strrchr(path, '/');
+    int folder = slash == NULL ? 0 : (int)(slash + 1 - path);
+    enum pw_err err = PW_E_OK;
+    for (int i = 0; i < MOST_FILES && err == PW_E_OK && older[0] != '\0'; i++) {
+        char file[PATH_MAX];
+        snprintf(file, sizeof file, "%.*s%s", folder, path, older);
+        err = read_file(file, chunk, told, older);
+    }
+    return err == PW_E_NO_INPUT ? PW_E_OK : err;
+}
+
 enum pw_err
 pw_audit_told_read(const char *path, struct pw_audit_told *told)
 {
     *told = (struct pw_audit_told){.entries = {.limit = MOST_TOLD}};
-    PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return PW_E_NO_INPUT;
-    }
     PW_CLEANUP(pw_buf_free)
     struct pw_buf chunk = {.limit = CHUNK + PW_AUDIT_LINE_MAX};
+    char older[NAME_MAX + 1];
     enum pw_err err = pw_buf_reserve(&chunk, chunk.limit);
-    err = err == PW_E_OK ? read_back(fd, st.st_size, &chunk, told) : err;
+    err = err == PW_E_OK ? read_file(path, &chunk, told, older) : err;
+    err = err == PW_E_OK ? read_older(path, &chunk, told, older) : err;
     if (told->entries.len > 0) {
         qsort(told->entries.bytes, told->entries.len / PW_ULID_TEXT, PW_ULID_TEXT,
               compare_entries);

@@ -22,7 +22,8 @@ struct pw_audit_told {
 
 /*
  * Read the log at `path` backwards, as far as its lines are of the last PW_AUDIT_TOLD_MS
- * before its last one. A line that was cut short counts as none. `told` is to be freed in
+ * before its last one; then the files that the wall itself had rotated it from, as far as
+ * that. A line that was cut short counts as none. `told` is to be freed in
  * any case. PW_E_NO_INPUT when there is no file, or no line in it; PW_E_IO, PW_E_NOMEM.
  */
 PW_CHECK_RESULT enum pw_err pw_audit_told_read(const char *path,

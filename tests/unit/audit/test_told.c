@@ -77,6 +77,42 @@ what_the_last_half_minute_tells_is_found_over_many_chunks(void **state)
     pw_audit_told_free(&told);
 }
 
+/* Three files of one line each, a second apart; the newest says where the older ones are.
+ */
+static void
+what_the_old_files_of_a_rotation_tell_counts_too(void **state)
+{
+    (void)state;
+    char names[2][64];
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof names[i], "%s-%d", path, i);
+    }
+    const char *const files[] = {names[0], names[1], path};
+    for (uint64_t i = 0; i < PW_COUNT(files); i++) {
+        FILE *file = fopen(files[i], "w");
+        assert_non_null(file);
+        if (i > 0) {
+            fprintf(file, "{\"ts\":\"\",\"event\":\"rotate\",\"id\":\"");
+            char id[PW_ULID_TEXT];
+            pw_ulid_floor(start_ms + i * 1000, id);
+            fprintf(file, "%s\",\"detail\":{\"from\":\"%s\"}}\n", id,
+                    strrchr(files[i - 1], '/') + 1);
+        }
+        put_line(file, start_ms + i * 1000, true);
+        assert_int_equal(fclose(file), 0);
+    }
+    for (int missing = 2; missing >= 0; missing--) { /* the second time names[1] is gone */
+        struct pw_audit_told told;
+        assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+        assert_true(has(&told, start_ms + 2000));
+        assert_int_equal(has(&told, start_ms + 1000), missing > 1);
+        assert_int_equal(has(&told, start_ms), missing > 1);
+        assert_false(has(&told, start_ms + 500));
+        pw_audit_told_free(&told);
+        unlink(names[missing > 1]);
+    }
+}
+
 static void
 a_line_that_was_cut_short_counts_as_none(void **state)
 {
@@ -145,6 +181,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_last_half_minute_tells_is_found_over_many_chunks),
+        cmocka_unit_test(what_the_old_files_of_a_rotation_tell_counts_too),
         cmocka_unit_test(a_line_that_was_cut_short_counts_as_none),
         cmocka_unit_test(a_log_without_a_line_tells_nothing),
         cmocka_unit_test(memory_that_runs_out_is_an_error_and_leaks_nothing),
