@@ -89,6 +89,15 @@ first_line(int fd, uint8_t head[static HEAD])
     return pw_cursor_until(&cur, '\n');
 }
 
+/* Too young to tell what was before it, and to hold anything. */
+static bool
+has_no_line(int fd)
+{
+    uint8_t head[HEAD];
+    ssize_t got = pread(fd, head, HEAD, 0);
+    return got <= 0 || (got < HEAD && memchr(head, '\n', (size_t)got) == NULL);
+}
+
 /* The value of "from" in a rotate event: the name that the file before has now. */
 static bool
 name_before(const struct pw_logged *line, char name[static NAME_MAX + 1])
@@ -244,7 +253,8 @@ static enum pw_err
 change_files(const struct pw_audit_source *source, struct input *input, bool *more)
 {
     int newest = open(input->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (newest < 0) {
+    if (newest < 0 || has_no_line(newest)) {
+        pw_file_close(&newest);
         return PW_E_OK; /* it will come */
     }
     int next = successor(input->name, input->fd, newest);
