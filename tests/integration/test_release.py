@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import pwd
+import resource
 import shutil
 import subprocess
 import threading
@@ -368,3 +369,32 @@ def test_a_sealed_one_is_opened_by_the_operator_alone(tmp_path, sockets):
         code, answers, words = release(wall, second, "--unseal", str(keys / "quarantine.pub"))
         assert code != 0 and not answers and words
         assert states(wall)[second] == "hold" and quiet(consumer)
+
+
+def test_a_channel_that_is_stuck_gives_it_back(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    with Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target])) as wall:
+        producer = sockets(zmq.PUSH, connect=[source])
+        (entry,) = hold(wall, producer, [HELD])
+        producer.send(pickle.dumps("waits for a consumer"))
+        time.sleep(0.3)  # it has been judged, and nobody takes it
+        answer = one(wall, entry, "--override", "import.denied")
+        assert answer["outcome"] == "undeliverable" and states(wall) == {entry: "hold"}
+        consumer = sockets(zmq.PULL, connect=[target])
+        assert consumer.poll(5000) and consumer.recv() == pickle.dumps("waits for a consumer")
+        assert one(wall, entry, "--override", "import.denied")["ok"]
+        assert consumer.poll(5000) and consumer.recv() == HELD
+
+
+def test_a_log_that_cannot_be_written_lets_nothing_go(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    with Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target])) as wall:
+        consumer = sockets(zmq.PULL, connect=[target])
+        (entry,) = hold(wall, sockets(zmq.PUSH, connect=[source]), [HELD])
+        resource.prlimit(wall.process.pid, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        answer = one(wall, entry, "--override", "import.denied")
+        assert "audit log cannot be written" in answer["error"]
+        assert states(wall) == {entry: "hold"} and quiet(consumer)
+        resource.prlimit(wall.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wall.wait_for(lambda: one(wall, entry, "--override", "import.denied")["ok"], "the log to be written again")
+        assert consumer.poll(5000) and consumer.recv() == HELD and quiet(consumer)

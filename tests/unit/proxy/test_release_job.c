@@ -232,6 +232,8 @@ each_request_ends_in_one_state_with_its_lines(void **state)
     }
 }
 
+static size_t failed_inside; /* rounds in which the job itself met the failure */
+
 static void
 release_through_a_failure(void *state)
 {
@@ -243,7 +245,9 @@ release_through_a_failure(void *state)
         job = make_job(&wall, "");
     }
     if (job != NULL) {
+        bool before = fail_alloc_happened();
         pw_release_job_run(job, &wall.daemon);
+        failed_inside += !before && fail_alloc_happened();
         bool gone = state_now(&wall) != PW_STORE_HELD;
         assert_int_equal(atomic_load(&wall.sent), gone);
         assert_int_equal(state_now(&wall) == PW_STORE_RELEASED, job->result == PW_E_OK);
@@ -257,6 +261,7 @@ without_memory_it_is_sent_and_gone_or_held(void **state)
 {
     (void)state;
     rig_fail_allocations(release_through_a_failure);
+    assert_true(failed_inside > 5);
 }
 
 int
