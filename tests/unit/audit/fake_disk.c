@@ -13,6 +13,7 @@
 
 atomic_bool fake_disk_fails;
 off_t fake_disk_kept;
+atomic_uint fake_disk_hangs_ms;
 atomic_uint fake_disk_syncs;
 uint64_t fake_disk_total;
 uint64_t fake_disk_free;
@@ -39,6 +40,7 @@ lose(int fd)
 int
 fdatasync(int fd)
 {
+    usleep(fake_disk_hangs_ms * 1000);
     if (fake_disk_fails) {
         lose(fd);
         errno = EIO;

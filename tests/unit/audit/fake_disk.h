@@ -14,6 +14,9 @@
 extern atomic_bool fake_disk_fails;
 extern off_t fake_disk_kept;
 
+/* So long does fdatasync take. */
+extern atomic_uint fake_disk_hangs_ms;
+
 /* How often fdatasync worked. */
 extern atomic_uint fake_disk_syncs;
 

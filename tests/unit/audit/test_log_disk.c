@@ -38,6 +38,7 @@ clean(void **state)
 {
     (void)state;
     fake_disk_fails = false;
+    fake_disk_hangs_ms = 0;
     fake_disk_total = 0;
     unlink(file);
     return 0;
@@ -243,6 +244,22 @@ below_the_critical_mark_nothing_is_received_until_there_is_room(void **state)
 }
 
 static void
+a_disk_that_hangs_is_not_waited_for_in_silence(void **state)
+{
+    (void)state;
+    struct pw_audit *audit = open_log((struct pw_audit_options){0});
+    struct pw_audit_record record = refusal();
+    fake_disk_hangs_ms = 3000;
+    assert_int_equal(pw_audit_push(audit, &record, 1), PW_E_OK);
+    assert_true(pw_audit_ready(audit));
+    wait_until_ready(audit, false); /* after two seconds of one write */
+    fake_disk_hangs_ms = 0;
+    wait_until_ready(audit, true);
+    pw_audit_close(&audit);
+    assert_int_equal(count("\"verdict\":\"drop\""), 1);
+}
+
+static void
 a_log_that_starts_without_room_is_not_ready(void **state)
 {
     (void)state;
@@ -264,6 +281,7 @@ main(void)
         TEST(whoever_waits_for_the_disk_is_let_go_by_abort),
         TEST(degraded_nobody_waits_and_everything_is_counted),
         TEST(below_the_critical_mark_nothing_is_received_until_there_is_room),
+        TEST(a_disk_that_hangs_is_not_waited_for_in_silence),
         TEST(a_log_that_starts_without_room_is_not_ready),
     };
 #undef TEST
