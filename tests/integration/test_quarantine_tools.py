@@ -2,12 +2,16 @@
 """What operators do with the quarantine: filter, export, purge, check; and sealed messages."""
 import json
 import os
+import random
 import stat
 import subprocess
+import time
 
 import pytest
+import zmq
+
 from test_quarantine_limits import EVIL, ask, events, evil, flow, objects, wait_settled  # noqa: F401
-from wall import BINARY
+from wall import BINARY, Wall, channel, tcp
 
 
 def run(*args):
@@ -232,3 +236,38 @@ def test_a_damaged_sealed_object_is_put_aside(flow, keys):
 def test_a_key_that_cannot_be_read_stops_the_start(flow, tmp_path):
     with pytest.raises(AssertionError, match="quarantine.seal: .*name the file that"):
         flow(f'quarantine\n    seal = "{tmp_path}/none.pub"')
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_killed_wall_leaves_a_quarantine_in_order(tmp_path, sockets, keys, sealed):
+    """KILLS=3: how often. Messages come, limits are met and entries expire all the while."""
+    into, out = tcp(), tcp()
+    more = 'quarantine\n    max_bytes = 20K\n    max_age = 1s\n    min_free = 0'
+    more += f'\n    seal = "{keys}/quarantine.pub"' if sealed else ""
+    wall = Wall(tmp_path / "wall", channel("jobs", in_bind=[into], out_bind=[out]), more=more)
+    push = sockets(zmq.PUSH, connect=[into], hwm=100)
+    push.sndtimeo = 0
+    number = 0
+    for life in range(int(os.environ.get("KILLS", "3"))):
+        wall.start()
+        end = time.monotonic() + random.uniform(0.3, 3.5)
+        while time.monotonic() < end:
+            try:
+                push.send(evil(number, number % 7 * 100))
+                number += 1
+            except zmq.Again:
+                pass
+            time.sleep(0.001)
+        wall.process.kill()
+        wall.process.wait()
+        left = run("check", "--state", wall.state, "--json").stdout.splitlines()
+        assert {json.loads(line)["fault"] for line in left[:-1]} <= {"orphan"}, (life, left)
+    wall.start()
+    assert run("check", "--state", wall.state).returncode == 0
+    assert wall.stop() == 0
+    assert not list(wall.state.glob("quarantine/tmp/*"))
+    for line in wall.frames("quarantine"):
+        if "entry" in line["q"]:
+            name = line["q"]["entry"] + ".json"
+            places = [state for state in ("hold", "purged") if (wall.state / "quarantine" / state / name).exists()]
+            assert len(places) == 1, (name, places)
