@@ -434,6 +434,7 @@ end_client(struct client *client)
 {
     pw_file_close(&client->fd); /* epoll forgets it with that */
     pw_buf_free(&client->answer);
+    explicit_bzero(client->request, client->len); /* it may hold a key */
     client->rest = (struct pw_span){0};
     client->len = 0;
     client->ticket = 0;

@@ -92,13 +92,12 @@ read_wish(int argc, char **argv, struct wish *wish)
             wish->request.again = true;
         } else if (pw_args_flag(&args, "--arrived")) {
             wish->request.arrived = true;
-        } else if (pw_args_value(&args, "--unseal", &wish->unseal)) {
-            continue;
         } else if (pw_args_value(&args, "--reason", &value)) {
             wrong = take_reason(wish, value);
         } else if (pw_args_value(&args, "--override", &value)) {
             wrong = take_override(wish, value);
-        } else if (pw_args_value(&args, "--socket", &wish->wall.socket) ||
+        } else if (pw_args_value(&args, "--unseal", &wish->unseal) ||
+                   pw_args_value(&args, "--socket", &wish->wall.socket) ||
                    pw_args_value(&args, "--config", &wish->wall.config) ||
                    pw_args_value(&args, "-c", &wish->wall.config)) {
             continue;
@@ -204,7 +203,8 @@ open_box(struct wish *wish, const char *id, struct pw_why *why)
 static int
 release_one(struct wish *wish, const char *id)
 {
-    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = PW_CONTROL_REQUEST_MAX * 2};
+    PW_CLEANUP(pw_buf_free)
+    struct pw_buf text = {.limit = (size_t)2 * PW_CONTROL_REQUEST_MAX};
     PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_ASK_ANSWER_MAX};
     PW_CLEANUP(pw_json_line_free) json_t *answer = NULL;
     struct pw_why why = {0};
