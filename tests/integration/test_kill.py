@@ -38,7 +38,9 @@ class Story:
         self.taken_path.touch()
         self.producer = peers.spawn("mixed", source, RATE, EVERY, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.consumer = peers.spawn("consume", target, self.taken_path, 0, 0)
-        self.wall = Wall(folder / "wall", channel("jobs", in_bind=[source], out_bind=[target], in_more="hwm = 100\nbuffer = 16384", out_more="hwm = 100"))
+        lane = channel("jobs", in_bind=[source], out_bind=[target], in_more="hwm = 100\nbuffer = 16384",
+                       out_more="hwm = 100")
+        self.wall = Wall(folder / "wall", lane)
         self.taken = 0  # of the consumer's, seen in earlier lives
         self.entries = {}  # ULID: number
         self.last = -1  # number of the last message that came out
