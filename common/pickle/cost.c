@@ -9,6 +9,7 @@
 enum {
     UNFOLD_EACH = 100, /* what honest sharing may come to, for each opcode */
     WORK_EACH = 16,    /* … and for each byte */
+    ITEM_WORK = 4,     /* hashing an item and storing it */
     CONSTANT_BYTES = 32,
 
     /* Of a sketch, below. */
@@ -54,7 +55,6 @@ pw_cost_nest(struct pw_scan *m, const struct pw_op *op, struct object *object,
     }
     uint64_t size = object->size + sum.size;
     object->size = (uint32_t)(size < size_ceiling ? size : size_ceiling);
-    m->late = m->late || pw_cost_is_large(m, object);
     object->depth = object->depth > sum.depth ? object->depth : (uint16_t)(sum.depth + 1);
     m->max_depth = object->depth > m->max_depth ? object->depth : m->max_depth;
     return true;
@@ -155,12 +155,29 @@ hash_key(struct pw_scan *m, const struct pw_op *op, struct pw_value value, uint3
     return count_hash(m, op, hash, 0);
 }
 
+static bool
+is_nan(const struct pw_scan *m, struct pw_value value)
+{
+    struct pw_op op = {0};
+    (void)pw_decode(m->frame, value.ref, &op);
+    static const uint64_t infinite = (uint64_t)0x7ff << 52;
+    uint64_t magnitude = __builtin_bswap64(op.arg) & ~((uint64_t)1 << 63);
+    return op.code == PW_OP_FLOAT ? op.line.len > 0 && memchr(op.line.ptr, 'n', op.line.len)
+                                  : magnitude > infinite;
+}
+
 bool
 pw_cost_keys(struct pw_scan *m, const struct pw_op *op, uint32_t first, uint32_t step,
              uint32_t owner)
 {
-    for (uint32_t i = first; i < m->plain_from; i += step) {
+    for (uint32_t i = first; i < m->stack.len; i += step) {
         struct pw_value value = m->stack.at[i];
+        if (value.kind == PW_V_FLOAT && is_nan(m, value) && !count_hash(m, op, owner, 0)) {
+            return false; /* up to Python 3.9 all of them hash to 0, and none is another */
+        }
+        if (i >= m->plain_from) {
+            continue;
+        }
         if (value.kind == PW_V_LONG && !work(m, op, pw_cost_long(m, value))) {
             return false;
         }
@@ -180,16 +197,27 @@ is_hashable(struct pw_value value)
     return value.kind < PW_V_LIST || value.kind > PW_V_SET;
 }
 
-/* The key of a pair, when it is one to look at: dict([(key, value), …]). */
+/*
+ * The key of a pair, when it is one to look at: dict([(key, value), …]). Of a tuple it is
+ * the first of what is in it; anything else of two, such as a dict, may be a pair as well,
+ * and does not tell which of them comes first.
+ */
 static bool
 hash_pair(struct pw_scan *m, const struct pw_op *op, struct pw_value pair, uint32_t owner)
 {
     static const uint32_t other = 1u << 31; /* pairs and their keys count apart */
     struct pw_value key;
     struct pw_children items = pw_unfold_children(m, pair);
-    return (pair.kind != PW_V_TUPLE && pair.kind != PW_V_LIST) ||
-           m->objects.at[pair.ref].count != 2 || !pw_unfold_next(m, &items, &key) ||
-           !is_hashable(key) || hash_key(m, op, key, owner | other);
+    bool tuple = pair.kind == PW_V_TUPLE;
+    if (tuple && m->objects.at[pair.ref].count != 2) {
+        return true;
+    }
+    for (uint32_t i = 0; i < (tuple ? 1 : 4) && pw_unfold_next(m, &items, &key); i++) {
+        if (is_hashable(key) && !hash_key(m, op, key, owner | other)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* A call may make a set or a dict of a list or tuple. */
@@ -229,13 +257,14 @@ length_of(const struct pw_scan *m, struct pw_value value)
     return pw_decode(m->frame, value.ref, &op) == PW_DECODE_OP ? op.end - op.off : 1;
 }
 
+/* What a set or dict is made of, each item is hashed; long integers count their words. */
 static bool
 call_looks_at(struct pw_scan *m, const struct pw_op *op, struct pw_value value)
 {
-    if (!work(m, op, length_of(m, value))) {
-        return false;
+    if (value.kind != PW_V_LIST && value.kind != PW_V_TUPLE) {
+        return work(m, op, length_of(m, value));
     }
-    return (value.kind != PW_V_LIST && value.kind != PW_V_TUPLE) ||
+    return work(m, op, ITEM_WORK * (uint64_t)m->objects.at[value.ref].size) &&
            hash_items(m, op, value);
 }
 

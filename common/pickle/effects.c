@@ -38,7 +38,7 @@ pw_new_object(struct pw_scan *m, const struct pw_op *op, enum pw_value_kind kind
     }
     *out = pw_value_of(kind, m->objects.len);
     m->objects.at[m->objects.len++] = object;
-    return true;
+    return !pw_cost_is_large(m, &object) || pw_unfold_root(m, *out);
 }
 
 bool

@@ -104,7 +104,8 @@ bool pw_make_tuple(struct pw_scan *m, const struct pw_op *op, uint32_t first,
 bool pw_change(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
                enum pw_use how, enum pw_value_kind natural, struct pw_value args);
 
-/* `object` changes; what it is in already counted it as it was. */
-bool pw_grow(struct pw_scan *m, const struct pw_op *op, uint32_t object, struct nested sum);
+/* `value`, a container or an instance, changes: `sum` goes into it. */
+bool pw_grow(struct pw_scan *m, const struct pw_op *op, struct pw_value value,
+             struct nested sum);
 
 #endif

@@ -111,6 +111,16 @@ looks_at(const struct pw_scan *m, struct pw_value target)
     return NULL;
 }
 
+/* A UserString holds a text, and hashes as what it holds. */
+static bool
+is_no_text(const struct pw_scan *m, const struct pw_import *origin, struct pw_value state)
+{
+    struct pw_value child;
+    struct pw_children children = pw_unfold_children(m, state);
+    return pw_span_equal(origin->name, pw_span_str("UserString")) &&
+           state.kind == PW_V_DICT && pw_unfold_next(m, &children, &child);
+}
+
 /*
  * A UUID whose is_safe is none prints that into an error while it loads, and what prints
  * has no bounds that attributes count towards. It holds numbers, and a uuid.SafeUUID when
@@ -146,6 +156,7 @@ is_seen_through(const struct pw_scan *m, struct pw_value target, struct pw_value
     if (state.kind != PW_V_TUPLE) {
         const struct object *object = &m->objects.at[target.ref];
         return is_mapping(m, state, row->never) ||
+               is_no_text(m, &m->imports.at[object->link], state) ||
                is_no_uuid(m, &m->imports.at[object->link], state);
     }
     const struct object *tuple = &m->objects.at[state.ref];
@@ -172,15 +183,15 @@ hold_state(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
     const struct looked_at *row = looks_at(m, target);
     if (row == NULL || row->state == COUNTS_ONE) {
         sum.size = 1; /* see pw_unfold_note_state */
-        return pw_unfold_note_state(m, target, state) && pw_grow(m, op, target.ref, sum);
+        return pw_unfold_note_state(m, target, state) && pw_grow(m, op, target, sum);
     }
     if (row->state == IS_WALKED) {
-        return pw_unfold_note_one(m, target, state) && pw_grow(m, op, target.ref, sum);
+        return pw_unfold_note_one(m, target, state) && pw_grow(m, op, target, sum);
     }
     if ((m->objects.at[target.ref].flags & OBJECT_STORED) != 0) {
         pw_machine_find(m, PW_R_LIMIT_WORK, op);
     }
-    return pw_unfold_note_one(m, target, state) && pw_grow(m, op, target.ref, sum) &&
+    return pw_unfold_note_one(m, target, state) && pw_grow(m, op, target, sum) &&
            pw_cost_keys(m, op, m->stack.len - 1, 1, target.ref);
 }
 

@@ -298,15 +298,19 @@ pw_change(struct pw_scan *m, const struct pw_op *op, struct pw_value target,
     return true;
 }
 
-/* `object` changes; what it is in already counted it as it was. */
 bool
-pw_grow(struct pw_scan *m, const struct pw_op *op, uint32_t object, struct nested sum)
+pw_grow(struct pw_scan *m, const struct pw_op *op, struct pw_value value, struct nested sum)
 {
-    if ((m->objects.at[object].flags & OBJECT_STORED) != 0) {
-        m->objects.at[object].flags |= OBJECT_LATE;
-        m->late = true;
+    struct object *object = &m->objects.at[value.ref];
+    bool known = (object->flags & OBJECT_LATE) != 0 || pw_cost_is_large(m, object);
+    if ((object->flags & OBJECT_STORED) != 0) { /* what holds it counted it as it was */
+        object->flags |= OBJECT_LATE;
     }
-    return pw_cost_nest(m, op, &m->objects.at[object], sum);
+    if (!pw_cost_nest(m, op, object, sum)) {
+        return false;
+    }
+    bool doubtful = (object->flags & OBJECT_LATE) != 0 || pw_cost_is_large(m, object);
+    return known || !doubtful || pw_unfold_root(m, value);
 }
 
 /* The values from `first` to the top go into `target`. */
@@ -328,7 +332,7 @@ fill(struct pw_scan *m, const struct pw_op *op, struct pw_value target, uint32_t
     if (target.kind != PW_V_INSTANCE) {
         m->objects.at[target.ref].count += m->stack.len - first;
     }
-    return pw_unfold_note(m, target, first) && pw_grow(m, op, target.ref, sum);
+    return pw_unfold_note(m, target, first) && pw_grow(m, op, target, sum);
 }
 
 /* APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS: the container is below the operands. */

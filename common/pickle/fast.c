@@ -281,12 +281,13 @@ is_args(const uint8_t *bytes, uint32_t ref, size_t head)
 }
 
 /* Whether a key may begin with an underscore, or be "args"; so may all that nobody knows.
- */
+ * And whether it may be NaN. */
 APART bool
 is_special(const uint8_t *bytes, struct pw_value key)
 {
     if (key.kind != PW_V_STR) {
-        return key.kind == PW_V_BYTESTR || key.kind == PW_V_UNKNOWN;
+        return key.kind == PW_V_BYTESTR || key.kind == PW_V_UNKNOWN ||
+               key.kind == PW_V_FLOAT;
     }
     if (key.decoded || bytes[key.ref] == PW_OP_BINUNICODE8) {
         return true;
@@ -313,6 +314,16 @@ has_special(const struct pw_scan *m, const struct pw_value *first,
     return false;
 }
 
+static bool
+has_float(const struct pw_value *first, const struct pw_value *top)
+{
+    bool found = false;
+    for (const struct pw_value *item = first; item < top; item++) {
+        found |= item->kind == PW_V_FLOAT;
+    }
+    return found;
+}
+
 /* The values from `first` on go into the container below them, of the opcode's own kind. */
 PART struct pw_value *
 store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
@@ -325,7 +336,8 @@ store(struct pw_scan *m, struct pw_value *first, struct pw_value *top,
     }
     struct object *object = &m->objects.at[first[-1].ref];
     if ((object->flags & OBJECT_STORED) != 0 || object->size > m->limits.max_unfold ||
-        (kind == PW_V_DICT && has_special(m, first, top))) {
+        (kind == PW_V_DICT && has_special(m, first, top)) ||
+        (kind == PW_V_SET && has_float(first, top))) {
         return NULL;
     }
     if (m->fast.plain > first) {

@@ -54,9 +54,9 @@ enum { PW_HASH_INF = 314159 };
 uint64_t pw_hash_double(double number);
 
 /*
- * hash() of what calling `import` with these constants makes, when that is a number that
- * hashes by its value (complex, Decimal, Fraction, timedelta): true. What it would take too
- * much to work out hashes to 0, so that many such keys are taken for an attack.
+ * hash() of what calling `import` with these constants makes, when that hashes by its value
+ * (complex, Decimal, range, …): true. What it would take too much to work out gets one of a
+ * few small numbers, so that many such keys are taken for an attack.
  */
 bool pw_hash_call(const struct pw_scan *m, const struct pw_import *import,
                   struct pw_value args, uint64_t *hash);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers that a call makes, and that hash by their value: who may choose the arguments may
- * choose keys that collide. As in Objects/complexobject.c, Lib/fractions.py,
- * Modules/_decimal and Modules/_datetimemodule.c.
+ * What a call makes and hashes by its value: who may choose the arguments may choose keys
+ * that collide. As in Objects/complexobject.c, Objects/rangeobject.c, Objects/structseq.c,
+ * Lib/fractions.py, Modules/_decimal and Modules/_datetimemodule.c.
  */
 #include "common/pickle/hash.h"
 
@@ -145,26 +145,93 @@ hash_decimal(const struct pw_scan *m, const struct pw_value *args, uint32_t coun
     return true;
 }
 
-/* ---- timedelta ------------------------------------------------------------------------
+/* ---- tuples with names -----------------------------------------------------------------
  */
 
-/* An integer that is exact as its residue. */
+static uint64_t
+hash_first(const struct pw_scan *m, const struct pw_value *items, uint32_t count)
+{
+    enum { MOST = 16 };
+    uint64_t hashes[MOST];
+    count = count < MOST ? count : MOST;
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = pw_hash_value(m, items[i]);
+    }
+    return pw_hash_hashes(hashes, count);
+}
+
+/* DecimalTuple.__new__(cls, sign, digits, exponent). */
+static bool
+hash_arguments(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+               uint64_t *hash)
+{
+    *hash = hash_first(m, args, count);
+    return true;
+}
+
+/* struct_time((year, month, …)): its first nine items count. */
+static bool
+hash_struct_time(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+                 uint64_t *hash)
+{
+    enum { VISIBLE = 9 };
+    if (count == 0 || args[0].kind != PW_V_TUPLE) {
+        return false;
+    }
+    const struct object *tuple = &m->objects.at[args[0].ref];
+    *hash = hash_first(m, m->items.at + tuple->link,
+                       tuple->count < VISIBLE ? tuple->count : VISIBLE);
+    return true;
+}
+
+/* ---- of integers -----------------------------------------------------------------------
+ */
+
+/* An integer of 64 bits. */
 static bool
 read_small(const struct pw_scan *m, struct pw_value value, int64_t *out)
 {
+    struct pw_op op = {0};
     struct pw_residue number;
-    if (value.kind == PW_V_LONG || !pw_hash_residue(m, value, &number)) {
+    if (value.kind == PW_V_LONG) {
+        struct pw_span bytes = {0};
+        bool binary = pw_decode(m->frame, value.ref, &op) == PW_DECODE_OP &&
+                      (op.code == PW_OP_LONG1 || op.code == PW_OP_LONG4);
+        bytes = binary ? pw_op_data(m->frame, &op) : bytes;
+        if (!binary || bytes.len > sizeof *out) {
+            return false;
+        }
+        uint64_t sum = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0 ? UINT64_MAX : 0;
+        for (size_t i = bytes.len; i > 0; i--) {
+            sum = sum << 8 | bytes.ptr[i - 1];
+        }
+        *out = (int64_t)sum;
+        return true;
+    }
+    if (!pw_hash_residue(m, value, &number)) {
         return false;
     }
     *out = number.negative ? -(int64_t)number.rest : (int64_t)number.rest;
     return true;
 }
 
-static uint64_t
-hash_small(int64_t number)
+static bool
+read_all(const struct pw_scan *m, const struct pw_value *args, uint32_t count, int64_t *out)
 {
-    return pw_hash_signed(
-        (struct pw_residue){(uint64_t)(number < 0 ? -number : number), number < 0});
+    for (uint32_t i = 0; i < count; i++) {
+        if (!read_small(m, args[i], &out[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t
+hash_small(__int128 number)
+{
+    static const uint64_t modulus = ((uint64_t)1 << 61) - 1;
+    unsigned __int128 magnitude = (unsigned __int128)(number < 0 ? -number : number);
+    return pw_hash_signed((struct pw_residue){(uint64_t)(magnitude % modulus), number < 0});
 }
 
 /* Days, seconds, microseconds become those of one spelling, and hash as a tuple. */
@@ -176,37 +243,153 @@ hash_timedelta(const struct pw_scan *m, const struct pw_value *args, uint32_t co
     static const __int128 micros_a_second = 1000000;
     static const __int128 micros_a_day = 86400 * micros_a_second;
     int64_t parts[PARTS] = {0};
-    if (count > PARTS) {
+    if (count > PARTS || !read_all(m, args, count, parts)) {
         return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!read_small(m, args[i], &parts[i])) {
-            return false;
-        }
     }
     __int128 micros =
         parts[DAYS] * micros_a_day + parts[SECONDS] * micros_a_second + parts[MICROS];
     __int128 in_day = (micros % micros_a_day + micros_a_day) % micros_a_day;
     const uint64_t hashes[PARTS] = {
-        [DAYS] = hash_small((int64_t)((micros - in_day) / micros_a_day)),
-        [SECONDS] = hash_small((int64_t)(in_day / micros_a_second)),
-        [MICROS] = hash_small((int64_t)(in_day % micros_a_second)),
+        [DAYS] = hash_small((micros - in_day) / micros_a_day),
+        [SECONDS] = hash_small(in_day / micros_a_second),
+        [MICROS] = hash_small(in_day % micros_a_second),
     };
     *hash = pw_hash_hashes(hashes, PARTS);
+    return true;
+}
+
+/* As Objects/rangeobject.c: a tuple of length, start, step; of what says nothing, None. */
+static bool
+hash_range(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+           uint64_t *hash)
+{
+    enum { START, STOP, STEP, PARTS };
+    int64_t given[PARTS];
+    if (count == 0 || count > PARTS || !read_all(m, args, count, given)) {
+        return false;
+    }
+    __int128 start = count == 1 ? 0 : given[START];
+    __int128 stop = count == 1 ? given[START] : given[STOP];
+    __int128 step = count == PARTS ? given[STEP] : 1;
+    if (step == 0) {
+        return false;
+    }
+    __int128 way = step > 0 ? stop - start : start - stop;
+    __int128 pace = step > 0 ? step : -step;
+    __int128 length = way > 0 ? (way - 1) / pace + 1 : 0;
+    const uint64_t none = pw_hash_value(m, (struct pw_value){.kind = PW_V_NONE});
+    const uint64_t hashes[PARTS] = {
+        hash_small(length),
+        length == 0 ? none : hash_small(start),
+        length <= 1 ? none : hash_small(step),
+    };
+    *hash = pw_hash_hashes(hashes, PARTS);
+    return true;
+}
+
+/* A slice has a hash since Python 3.12; those that collide are those whose tuples do. */
+static bool
+hash_slice(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+           uint64_t *hash)
+{
+    enum { START, STOP, STEP, PARTS };
+    struct pw_value parts[PARTS] = {
+        {.kind = PW_V_NONE}, {.kind = PW_V_NONE}, {.kind = PW_V_NONE}};
+    if (count == 0 || count > PARTS) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        parts[count == 1 ? STOP : i] = args[i];
+    }
+    *hash = hash_first(m, parts, PARTS);
+    return true;
+}
+
+/* ---- numpy -----------------------------------------------------------------------------
+ */
+
+/* Of a dtype, whether the bytes of its scalars tell their hashes apart. */
+enum { DTYPE_TELLS = 1, DTYPE_HIDES = 2 };
+
+static bool
+hash_dtype(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+           uint64_t *hash)
+{
+    static const char *const hides[] = {"f12", "f16", "c8", "c16", "c24", "c32", "O", "V"};
+    struct pw_span text;
+    *hash = DTYPE_HIDES;
+    if (count == 0 || !pw_machine_value_text(m, args[0], &text)) {
+        return true;
+    }
+    for (size_t i = 0; i < PW_COUNT(hides); i++) {
+        size_t len = strlen(hides[i]);
+        if (text.len >= len && memcmp(text.ptr, hides[i], len) == 0) {
+            return true;
+        }
+    }
+    *hash = DTYPE_TELLS;
+    return true;
+}
+
+/* Bytes that a call made of text (protocol 2) are not looked at, those of a constant are:
+ * times of one number in different units collide. */
+static bool
+hash_scalar(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+            uint64_t *hash)
+{
+    const struct hashed *dtype = count == 2 ? pw_machine_hashed(m, args[0]) : NULL;
+    struct pw_span bytes;
+    if (dtype == NULL || dtype->hash != DTYPE_TELLS) {
+        return false;
+    }
+    *hash =
+        pw_machine_value_text(m, args[1], &bytes) ? pw_hash_bytes(bytes) : m->objects.len;
     return true;
 }
 
 /* ---- which they are -------------------------------------------------------------------
  */
 
+/* Nothing is worked out. */
+static bool
+hash_unknown(const struct pw_scan *m, const struct pw_value *args, uint32_t count,
+             uint64_t *hash)
+{
+    (void)m, (void)args, (void)count, (void)hash;
+    return false;
+}
+
+/*
+ * Those whose hash is not worked out share a few: so many times max_collisions of them may
+ * be keys of one container. Comparing two addresses takes Python code, two sets little.
+ */
+enum { SLOW = 4, QUICK = 16 };
+
 static const struct {
     const char *mod;
     const char *name;
     hash_made *hash;
+    uint8_t share;
 } numbers[] = {
-    {"builtins", "complex", hash_complex},     {"__builtin__", "complex", hash_complex},
-    {"datetime", "timedelta", hash_timedelta}, {"decimal", "Decimal", hash_decimal},
-    {"fractions", "Fraction", hash_fraction},
+    {"builtins", "complex", hash_complex, QUICK},
+    {"builtins", "frozenset", hash_unknown, QUICK},
+    {"builtins", "range", hash_range, QUICK},
+    {"builtins", "slice", hash_slice, QUICK},
+    {"__builtin__", "complex", hash_complex, QUICK},
+    {"__builtin__", "frozenset", hash_unknown, QUICK},
+    {"__builtin__", "range", hash_range, QUICK},
+    {"__builtin__", "xrange", hash_range, QUICK},
+    {"__builtin__", "slice", hash_slice, QUICK},
+    {"datetime", "timedelta", hash_timedelta, SLOW},
+    {"decimal", "Decimal", hash_decimal, SLOW},
+    {"decimal", "DecimalTuple", hash_arguments, SLOW},
+    {"fractions", "Fraction", hash_fraction, SLOW},
+    {"ipaddress", "IPv6Interface", hash_unknown, SLOW},
+    {"ipaddress", "IPv6Network", hash_unknown, SLOW},
+    {"numpy", "dtype", hash_dtype, QUICK},
+    {"numpy.core.multiarray", "scalar", hash_scalar, QUICK},
+    {"numpy._core.multiarray", "scalar", hash_scalar, QUICK},
+    {"time", "struct_time", hash_struct_time, SLOW},
 };
 
 bool
@@ -221,7 +404,7 @@ pw_hash_call(const struct pw_scan *m, const struct pw_import *import, struct pw_
         bool tuple = args.kind == PW_V_TUPLE;
         struct object made = tuple ? m->objects.at[args.ref] : (struct object){0};
         if (!tuple || !numbers[i].hash(m, m->items.at + made.link, made.count, hash)) {
-            *hash = 0;
+            *hash = m->hashes.len % numbers[i].share;
         }
         return true;
     }

@@ -85,6 +85,7 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     empty_array(&m->objects, sizeof *m->objects.at);
     empty_array(&m->items, sizeof *m->items.at);
     empty_array(&m->hashes, sizeof *m->hashes.at);
+    empty_array(&m->roots, sizeof *m->roots.at);
     empty_array(&m->walk, sizeof *m->walk.at);
     empty_array(&m->texts, sizeof *m->texts.at);
     empty_array(&m->imports, sizeof *m->imports.at);
@@ -94,7 +95,6 @@ pw_machine_reset(struct pw_scan *m, struct pw_span frame, const struct pw_limits
     m->plain_from = 0;
     m->memo_count = 0;
     m->memo_gap = false;
-    m->late = false;
     m->far_count = 0;
     pw_cost_reset(m);
     m->frame_end = UINT64_MAX;
@@ -119,6 +119,7 @@ pw_machine_clear(struct pw_scan *m)
     free_array(&m->objects);
     free_array(&m->items);
     free_array(&m->hashes);
+    free_array(&m->roots);
     free_array(&m->walk);
     free_array(&m->texts);
     free_array(&m->imports);

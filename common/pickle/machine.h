@@ -116,7 +116,7 @@ struct pw_scan {
     PW_ARRAY(struct pw_value) items; /* of tuples and frozensets; runs of unfold.c */
     PW_ARRAY(struct hashed) hashes;  /* ascending by object */
     PW_ARRAY(struct walk_step) walk;
-    bool late; /* something was filled after it went into something else */
+    PW_ARRAY(struct pw_value) roots; /* to be walked at the end (unfold.c) */
     PW_ARRAY(struct pw_span) texts;
     PW_ARRAY(struct pw_import) imports;
     PW_ARRAY(struct pw_used) used;

@@ -185,18 +185,47 @@ meet(struct pw_scan *m, struct pw_value child)
     return true;
 }
 
-bool
-pw_unfold_result(struct pw_scan *m, const struct pw_op *op, struct pw_value result)
+/* Add up `root` and what is in it, unless that is done. */
+static bool
+walk(struct pw_scan *m, const struct pw_op *op, struct pw_value root)
 {
-    if (!m->late || result.kind < PW_V_TUPLE) {
+    if ((m->objects.at[root.ref].flags & OBJECT_ENTERED) != 0) {
         return true;
     }
     m->walk.len = 0;
-    bool good = enter(m, result);
+    bool good = enter(m, root);
     while (good && m->walk.len > 0) {
         struct pw_value child;
         struct pw_children *children = &m->walk.at[m->walk.len - 1].children;
         good = pw_unfold_next(m, children, &child) ? meet(m, child) : leave(m, op);
     }
     return good;
+}
+
+bool
+pw_unfold_root(struct pw_scan *m, struct pw_value value)
+{
+    if (!PW_ARRAY_ROOM(m, &m->roots)) {
+        return false;
+    }
+    m->roots.at[m->roots.len++] = value;
+    return true;
+}
+
+/* The result first: of what holds itself, the sums depend on where a walk begins. */
+bool
+pw_unfold_result(struct pw_scan *m, const struct pw_op *op, struct pw_value result)
+{
+    if (m->roots.len == 0) {
+        return true;
+    }
+    if (result.kind >= PW_V_TUPLE && !walk(m, op, result)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < m->roots.len; i++) {
+        if (!walk(m, op, m->roots.at[i])) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -37,8 +37,16 @@ struct pw_children pw_unfold_children(const struct pw_scan *m, struct pw_value o
 bool pw_unfold_next(const struct pw_scan *m, struct pw_children *children,
                     struct pw_value *child);
 
-/* Add up `result` once more, if that is necessary. False with LIMIT_UNFOLD or LIMIT_DEPTH,
- * or with err latched. */
+/*
+ * The size or depth of `value`, a container or an instance, may be wrong: it was filled
+ * after it went into another, or looks too large. It is added up once more at the end, also
+ * when the result does not hold it: it was printed on the way, perhaps, and is torn down.
+ * False: err is latched.
+ */
+bool pw_unfold_root(struct pw_scan *m, struct pw_value value);
+
+/* Add up `result` once more, if that is necessary, and all roots. False with LIMIT_UNFOLD
+ * or LIMIT_DEPTH, or with err latched. */
 bool pw_unfold_result(struct pw_scan *m, const struct pw_op *op, struct pw_value result);
 
 #endif

@@ -8,6 +8,7 @@ import math
 import random
 import struct
 import sys
+import time
 
 import assemble as o
 import oracle
@@ -84,6 +85,16 @@ def made_numbers(rnd):
         if under % PRIME != 0:
             value = fractions.Fraction(over, under)
             yield value, called("fractions", "Fraction", o.LONG4(over), o.LONG4(under))
+        numbers = [rnd.choice((0, 1, 7, -5, 2**40, rnd.randrange(-2**60, 2**60))) for _ in range(3)]
+        if numbers[2] != 0 and range(*numbers)[1:2]:  # shorter ones hash None, which is no number before 3.12
+            yield range(*numbers), called("builtins", "range", *map(o.LONG1, numbers))
+        if numbers[0] > 1:
+            yield range(numbers[0]), called("builtins", "range", o.LONG1(numbers[0]))
+        parts = [rnd.randrange(0, 2**31) for _ in range(11)]
+        yield time.struct_time(parts), called("time", "struct_time", o.MARK + b"".join(map(o.BININT, parts)) + o.TUPLE)
+        digits = tuple(parts[:5])
+        yield (decimal.DecimalTuple(0, digits, -3), called(
+            "decimal", "DecimalTuple", o.BININT1(0), o.MARK + b"".join(map(o.BININT, digits)) + o.TUPLE, o.BININT(-3)))
         days, seconds, micros = rnd.randrange(-10**6, 10**6), rnd.randrange(-2**31, 2**31), rnd.randrange(-2**31, 2**31)
         value = datetime.timedelta(days, seconds, micros)
         yield value, called("datetime", "timedelta", *map(o.BININT, (days, seconds, micros)))

@@ -136,7 +136,7 @@ decimals_that_are_no_numbers(struct stream *out)
 {
     ADD(out, "\x80\x04"
              "cdecimal\nDecimal\n\x94}(");
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         ADD(out, "h\0\x8c\x04");
         for (unsigned bit = 0; bit < 4; bit++) {
             add(out, (const char[]){"0_"[i >> bit & 1]}, 1);
@@ -160,6 +160,151 @@ fractions_of_one_hash(struct stream *out)
         ADD(out, "K\7\x86R");
     }
     ADD(out, "\x91.");
+}
+
+/* Nothing is known of what these hash to. */
+static void
+networks(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cipaddress\nIPv6Network\n\x94}(");
+    for (unsigned i = 0; i < 300; i++) {
+        char text[64];
+        int len = snprintf(text, sizeof text, "fd00:%x::/32", i);
+        ADD(out, "h\0\x8c");
+        add_number(out, (uint64_t)len, 1);
+        add(out, text, (size_t)len);
+        ADD(out, "\x85RN");
+    }
+    ADD(out, "u.");
+}
+
+static void
+frozensets_by_calls(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cbuiltins\nfrozenset\n\x94}(");
+    for (unsigned i = 0; i < 1100; i++) {
+        ADD(out, "h\0]M");
+        add_number(out, i, 2);
+        ADD(out, "a\x85RN");
+    }
+    ADD(out, "u.");
+}
+
+/* None is another, and up to Python 3.9 all hash to 0. */
+static void
+not_numbers_as_keys(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "G\x7f\xf8\0\0\0\0\0\0N");
+    }
+    ADD(out, "u.");
+}
+
+static void
+not_numbers_in_a_set(struct stream *out)
+{
+    ADD(out, "\x80\x04\x8f(");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "Fnan\n");
+    }
+    ADD(out, "\x90.");
+}
+
+static void
+texts_that_hold_tuples(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "ccollections\nUserString\n)\x81}\x8c\4data");
+    add_twins(out, 5, 8);
+    ADD(out, "sb.");
+}
+
+/* A pair may be a list that was filled twice, or a dict of two keys. */
+static void
+pairs_that_are_lists(struct stream *out)
+{
+    ADD(out, "\x80\x04K\1");
+    for (unsigned i = 0; i < 60; i++) {
+        ADD(out, "\x94");
+        ADD(out, "0h");
+        add_number(out, i, 1);
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "\x86");
+    }
+    ADD(out, "\x94"
+             "0ccollections\nOrderedDict\n]]h\x3c"
+             "a]aa\x85R0N.");
+}
+
+static void
+pairs_that_are_dicts(struct stream *out)
+{
+    ADD(out, "\x80\x04}(");
+    for (unsigned i = 0; i < 1000; i++) {
+        ADD(out, "NN");
+    }
+    add_twins(out, 0, 250);
+    ADD(out, "\x94NNNu\x94"
+             "0ccollections\nOrderedDict\n](");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "h\1");
+    }
+    ADD(out, "e\x85R0N.");
+}
+
+/* Each is filled after it went into another, and nobody holds the first. */
+static void
+deep_deques_that_are_dropped(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "ccollections\ndeque\n\x94h\0)R\x94"
+             "0");
+    for (unsigned i = 1; i < 2000; i++) {
+        ADD(out, "j");
+        add_number(out, i, 4);
+        ADD(out, "h\0)R\x94"
+                 "a0");
+    }
+    ADD(out, "N.");
+}
+
+/* Lists that are printed, perhaps, before they are dropped. */
+static void
+laughs_that_are_dropped(struct stream *out)
+{
+    ADD(out, "\x80\x04]\x94"
+             "0");
+    for (unsigned i = 0; i < 40; i++) {
+        ADD(out, "](h");
+        add_number(out, i, 1);
+        ADD(out, "h");
+        add_number(out, i, 1);
+        ADD(out, "e\x94"
+                 "0");
+    }
+    ADD(out, "N.");
+}
+
+/* frozenset([n] * 10000), again and again, with an integer of 64 KiB. */
+static void
+sets_of_a_long_integer(struct stream *out)
+{
+    ADD(out, "\x80\x04"
+             "cbuiltins\nfrozenset\n\x94\x8b");
+    add_counted(out, 1, 60000);
+    ADD(out, "\x94](");
+    for (unsigned i = 0; i < 5000; i++) {
+        ADD(out, "h\1");
+    }
+    ADD(out, "e\x85\x94");
+    for (unsigned i = 0; i < 100; i++) {
+        ADD(out, "h\0h\2R");
+    }
+    ADD(out, "N.");
 }
 
 static void
@@ -881,6 +1026,16 @@ static const struct cost_case cases[] = {
     ROW(complex_numbers_of_one_hash, LIMIT_COLLISIONS),
     ROW(decimals_of_one_hash, LIMIT_COLLISIONS),
     ROW(decimals_that_are_no_numbers, LIMIT_COLLISIONS),
+    ROW(networks, LIMIT_COLLISIONS),
+    ROW(frozensets_by_calls, LIMIT_COLLISIONS),
+    ROW(not_numbers_as_keys, LIMIT_COLLISIONS),
+    ROW(not_numbers_in_a_set, LIMIT_COLLISIONS),
+    ROW(texts_that_hold_tuples, STATE_SPECIAL),
+    ROW(pairs_that_are_lists, LIMIT_WORK),
+    ROW(pairs_that_are_dicts, LIMIT_WORK),
+    ROW(deep_deques_that_are_dropped, LIMIT_DEPTH),
+    ROW(laughs_that_are_dropped, LIMIT_UNFOLD),
+    ROW(sets_of_a_long_integer, LIMIT_WORK),
     ROW(fractions_of_one_hash, LIMIT_COLLISIONS),
     ROW(empty_arguments, LIMIT_WORK),
     ROW(long_names, IMPORT_NAME),
@@ -896,7 +1051,7 @@ static const struct cost_case cases[] = {
     ROW(identifiers, NONE),
     ROW(identifiers_as_keys, NONE),
     ROW(list_of_a_class_in_itself, NONE),
-    ROW(some_texts_of_texts, NONE),
+    ROW(some_texts_of_texts, STATE_SPECIAL),
     ROW(coordinates, NONE),
     ROW(decimals, NONE),
     ROW(durations_as_keys, NONE),
