@@ -294,7 +294,7 @@ open_mirror(struct pw_chain *chain, const char *path, struct pw_why *why)
     if (path == NULL) {
         return PW_E_OK;
     }
-    chain->notes.limit = NOTES_WAITING * PW_NOTE_MAX;
+    chain->notes.limit = (size_t)NOTES_WAITING * PW_NOTE_MAX;
     chain->mirror_path = strdup(path);
     if (chain->mirror_path == NULL ||
         pw_buf_reserve(&chain->notes, chain->notes.limit) != PW_E_OK) {

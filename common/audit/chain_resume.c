@@ -17,7 +17,7 @@
 #include "common/base/json.h"
 
 /* The newest checkpoint is so near to the end, unless the wall was very busy. */
-static const off_t near_end = 32 * 1024 * 1024;
+static const off_t near_end = (off_t)32 * 1024 * 1024;
 
 struct reading {
     const char *path;

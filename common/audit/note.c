@@ -23,7 +23,8 @@ static bool
 starts_with(struct pw_span text, const char *word)
 {
     size_t len = strlen(word);
-    return text.len >= len && memcmp(text.ptr, word, len) == 0;
+    return text.len >= len &&
+           pw_span_equal((struct pw_span){text.ptr, len}, pw_span_str(word));
 }
 
 /*

@@ -55,6 +55,7 @@ struct job {
     size_t file_count;
     glob_t found;
     bool globbed;
+    char **paths; /* those and the newest; NULL when the files were named */
 };
 
 /* ---- keys ---- */
@@ -190,7 +191,7 @@ read_known(struct job *job, struct pw_why *why)
 
 /* audit.jsonl, and audit-TIME-SEQ.jsonl that it was before (common/audit/rotate.h). */
 static enum pw_err
-find_files(struct job *job, char **paths, size_t *count, struct pw_why *why)
+find_files(struct job *job, struct pw_why *why)
 {
     char pattern[PATH_MAX];
     const char *path = job->settings->audit_file;
@@ -209,12 +210,16 @@ find_files(struct job *job, char **paths, size_t *count, struct pw_why *why)
     if (failed != 0 && failed != GLOB_NOMATCH) {
         return pw_fail(why, PW_E_IO, "%s: cannot be searched for; name the files", pattern);
     }
-    *count = 0;
-    for (size_t i = 0; job->globbed && i < job->found.gl_pathc && *count < KEYS * KEYS;
-         i++) {
-        paths[(*count)++] = job->found.gl_pathv[i];
+    size_t old = job->globbed ? job->found.gl_pathc : 0;
+    job->paths = calloc(old + 1, sizeof *job->paths);
+    if (job->paths == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    paths[(*count)++] = job->settings->audit_file;
+    for (size_t i = 0; i < old; i++) {
+        job->paths[i] = job->found.gl_pathv[i];
+    }
+    job->paths[old] = job->settings->audit_file;
+    job->file_count = old + 1;
     return PW_E_OK;
 }
 
@@ -262,14 +267,14 @@ by_age(const void *a, const void *b)
 }
 
 static enum pw_err
-take_files(struct job *job, char **paths, size_t count)
+take_files(struct job *job, char **paths, struct pw_why *why)
 {
     bool sorted = true;
-    job->files = calloc(count, sizeof *job->files);
+    size_t count = job->file_count;
+    job->files = calloc(count + 1, sizeof *job->files);
     if (job->files == NULL) {
-        return PW_E_NOMEM;
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    job->file_count = count;
     for (size_t i = 0; i < count; i++) {
         job->files[i].path = paths[i];
         look_into(&job->files[i]);
@@ -508,7 +513,6 @@ read_arguments(struct job *job, int argc, char **argv, size_t *count)
 static enum pw_err
 prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
 {
-    char *found[KEYS * KEYS + 1];
     enum pw_err err = PW_E_OK;
     if (sodium_init() < 0) {
         return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
@@ -518,11 +522,12 @@ prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
         err = job->settings != NULL ? PW_E_OK : PW_E_CONFIG;
     }
     err = err == PW_E_OK ? read_keys(job, why) : err;
+    job->file_count = count;
     if (err == PW_E_OK && count == 0) {
-        paths = found;
-        err = find_files(job, paths, &count, why);
+        err = find_files(job, why);
+        paths = job->paths;
     }
-    err = err == PW_E_OK ? take_files(job, paths, count) : err;
+    err = err == PW_E_OK ? take_files(job, paths, why) : err;
     return err == PW_E_OK ? read_known(job, why) : err;
 }
 
@@ -541,6 +546,7 @@ pw_cmd_audit_verify(int argc, char **argv)
     if (job.globbed) {
         globfree(&job.found);
     }
+    free(job.paths);
     free(job.files);
     pw_verify_points_free(&job.points);
     pw_settings_free(&job.settings);

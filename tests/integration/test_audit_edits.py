@@ -17,7 +17,7 @@ from wall import ROOT
 sys.path.insert(0, str(ROOT / "common/audit/python"))
 import picklewall_audit  # noqa: E402
 
-EDITS = int(os.environ.get("PW_AUDIT_EDITS", "60"))
+EDITS = int(os.environ.get("PW_AUDIT_EDITS", "30"))
 
 
 def sealed_run(traffic):
