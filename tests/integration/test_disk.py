@@ -139,15 +139,17 @@ class Load:
         self.wall.wait_for(lambda: self.consumer.times and self.consumer.times[-1] > now, "messages")
         return self.consumer.first_after(now)
 
-    def is_quiet(self):
-        return time.monotonic() - self.consumer.times[-1] > QUIET_S
+    def said(self):
+        return self.wall.words.read_bytes().count(b"nothing is received until")
 
     def trouble(self, name, begin, end, holds):
         """Let it last, and say how it went. `holds`: soon nothing arrives any more, until it ends."""
-        before = len(self.consumer.got)
+        before, said = len(self.consumer.got), self.said()
         begin()
         if holds:
-            self.wall.wait_for(self.is_quiet, f"{name} to hold the producers back", 10)
+            self.wall.wait_for(lambda: self.said() > said, f"words about {name}")
+            self.wall.wait_for(lambda: time.monotonic() - self.consumer.times[-1] > QUIET_S,
+                               f"{name} to hold the producers back")
         count = len(self.consumer.got)
         time.sleep(HOLD_S)
         during = len(self.consumer.got) - count
