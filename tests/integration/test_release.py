@@ -206,11 +206,13 @@ def test_the_main_thread_goes_on_while_a_release_waits(tmp_path, sockets):
         done = subprocess.run([BINARY, "ctl", "status", "--config", wall.config], capture_output=True, timeout=30)
         assert done.returncode == 0 and b"1 under way" in done.stdout
         assert any(each.is_alive() for each in waiting)
+        wall.wait_for(lambda: len(answers) >= 2, "those who find no place")
+        assert wall.stop() == 0
         for each in waiting:
             each.join(60)
         words = [answer[1][0]["error"] for answer in answers]
         assert sum("4 releases are under way" in word for word in words) == 2
-        assert sum("took nothing" in word for word in words) == 4
+        assert sum("the wall is stopping" in word or "took nothing" in word for word in words) == 4
         assert states(wall) == {entry: "hold"}
 
 
