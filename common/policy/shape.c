@@ -32,6 +32,7 @@ static const struct {
     {"dict", PW_ATOM_KIND, BIT(DICT), 0},
     {"set", PW_ATOM_KIND, BIT(SET), 0},
     {"frozenset", PW_ATOM_KIND, BIT(FROZENSET), 0},
+    {"instance", PW_ATOM_KIND, BIT(INSTANCE), 0},
     {"outside", PW_ATOM_KIND, BIT(UNKNOWN), 0},
     {"any", PW_ATOM_KIND, ~0u, 0},
     {"class", PW_ATOM_CLASS, 0, 0},
@@ -160,18 +161,30 @@ take_range(struct parse *parse, struct pw_atom *atom)
     return atom->least <= atom->most && atom->step > 0 ? PW_E_OK : PW_E_FORMAT;
 }
 
+/* Behind str or bytes: ..64, at most so many bytes. */
+static enum pw_err
+take_length(struct parse *parse, struct pw_atom *atom)
+{
+    static const uint32_t texts = BIT(STR) | BIT(BYTES) | BIT(BYTESTR);
+    bool sized = atom->kinds != 0 && (atom->kinds & ~texts) == 0;
+    return sized && take_number(parse, &atom->most) && atom->most > 0 ? PW_E_OK
+                                                                      : PW_E_FORMAT;
+}
+
 static enum pw_err
 take_word(struct parse *parse, struct pw_atom *atom)
 {
     const char *text = parse->text + parse->at;
+    const char *dots = strstr(text, "..");
     size_t len = name_run(text);
+    len = dots != NULL && (size_t)(dots - text) < len ? (size_t)(dots - text) : len;
     for (size_t i = 0; i < PW_COUNT(words); i++) {
         if (strlen(words[i].word) == len && strncmp(words[i].word, text, len) == 0) {
             atom->type = words[i].type;
             atom->kinds = words[i].kinds;
             atom->least = words[i].value;
             parse->at += len;
-            return PW_E_OK;
+            return skip(parse, "..") ? take_length(parse, atom) : PW_E_OK;
         }
     }
     return PW_E_FORMAT;
@@ -297,8 +310,8 @@ pw_shape_parse(const char *text, size_t *at, struct pw_shape *out, struct pw_why
         return pw_fail(
             why, PW_E_CONFIG,
             "\"%.*s\" is no argument shape; write int str bytes bytearray float bool None "
-            "list cells tuple dict set frozenset outside class pickle any True False, 7, "
-            "0..7, 0..28/4, "
+            "list cells tuple dict set frozenset instance outside class pickle any True "
+            "False, str..64, 7, 0..7, 0..28/4, "
             "'text', 'text'+int, b'bytes', (int,str), module:name or =module:name, with "
             "commas between",
             (int)strcspn(rest, ",|)"), rest);
@@ -535,6 +548,16 @@ cells_fit(const struct pw_report *report, const struct pw_value *items, size_t i
            product_of(report, items[shape], &product) && product == count;
 }
 
+static bool
+kind_fits(const struct pw_atom *atom, const struct pw_judging *judging,
+          struct pw_value value)
+{
+    struct pw_span text;
+    return (atom->kinds >> value.kind & 1) != 0 && pw_value_is_plain(judging, value) &&
+           (atom->most == 0 || (pw_report_text(judging->report, value, &text) &&
+                                text.len <= (uint64_t)atom->most));
+}
+
 /* Whether items[index] fits. */
 static bool
 atom_fits(const struct pw_atom *atom, const struct pw_judging *judging,
@@ -544,7 +567,7 @@ atom_fits(const struct pw_atom *atom, const struct pw_judging *judging,
     const struct pw_report *report = judging->report;
     switch (atom->type) {
     case PW_ATOM_KIND:
-        return (atom->kinds >> value.kind & 1) != 0 && pw_value_is_plain(judging, value);
+        return kind_fits(atom, judging, value);
     case PW_ATOM_TEXT:
         return literal_fits(atom, report, value, PW_V_STR);
     case PW_ATOM_NUMBERED:

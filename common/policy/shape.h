@@ -40,7 +40,7 @@ struct pw_atom {
     enum pw_atom_type type;
     uint32_t kinds; /* bit 1 << enum pw_value_kind */
     int64_t least;
-    int64_t most;
+    int64_t most;          /* of a KIND: bytes of text, when not 0 */
     int64_t step;          /* above zero */
     char *mod;             /* owned; NULL unless the type has one */
     char *name;            /* owned */
