@@ -105,6 +105,21 @@ take(struct reading *reading, struct pw_span text, struct pw_found *found)
     }
 }
 
+/* The log goes on where the state ends: it is the file after the one with that line. */
+static bool
+starts_behind(struct reading *reading)
+{
+    struct pw_span text;
+    struct pw_line_read line;
+    seek_to(reading, 0);
+    bool behind = pw_lines_next(reading->lines, &text) && pw_line_read(text, &line) &&
+                  pw_follow_has(&reading->out->follow, &line) &&
+                  line.seq == reading->state.tree.size + 1 &&
+                  memcmp(line.prev, reading->state.hash, sizeof line.prev) == 0;
+    seek_to(reading, 0);
+    return behind;
+}
+
 static void
 keep_torn(struct pw_chain_resume *out)
 {
@@ -190,7 +205,8 @@ resume_known(struct reading *reading)
         replay(reading);
         return;
     }
-    if (find_known(reading, late) || (late > 0 && find_known(reading, 0))) {
+    if (find_known(reading, late) || (late > 0 && find_known(reading, 0)) ||
+        starts_behind(reading)) {
         replay(reading);
         return;
     }

@@ -175,7 +175,10 @@ change_file(struct pw_audit *audit, struct round *round)
     struct pw_logfile *file = &audit->file;
     if (round->reopen || (round->tick && pw_sink_moved(&file->sink))) {
         seal_file(audit, round);
-        (void)!pw_sink_flush(&file->sink); /* what it cannot take goes to the new one */
+        /* What it cannot take goes to the new one. */
+        if (pw_sink_flush(&file->sink) == PW_E_OK && pw_sink_sync(&file->sink) == PW_E_OK) {
+            pw_chain_save(audit->chain, false);
+        }
         pw_logfile_reopen(file);
         round->reopens += round->reopen;
     }
@@ -183,6 +186,7 @@ change_file(struct pw_audit *audit, struct round *round)
         seal_file(audit, round);
         round->err = pw_logfile_write(file, true);
         if (round->err == PW_E_OK) {
+            pw_chain_save(audit->chain, false); /* the new file begins where it ends */
             pw_logfile_rotate(file, pw_chain_next(audit->chain) - 1);
         }
     }

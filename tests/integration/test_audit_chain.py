@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -298,3 +299,18 @@ def test_a_wall_killed_at_any_moment_leaves_a_log_that_verifies(tmp_path):
 
 def starts_of(wall):
     return [line for line in wall.log.read_bytes().splitlines() if b'"event":"start"' in line]
+
+
+def test_a_crash_behind_a_rotation_does_not_break_the_chain(traffic):
+    wall = traffic.wall
+    wall.start()
+    traffic.send(5)
+    wall.wait_for(lambda: len(wall.frames()) == 5, "lines")
+    old = wall.log.rename(wall.state / "audit-1.jsonl")
+    wall.signal(signal.SIGHUP)
+    wall.wait_for(lambda: any(line["event"] == "rotate" for line in wall.lines()), "another file")
+    wall.process.kill()
+    wall.process.wait()
+    run_once(traffic)
+    assert chain_of(wall)["what"] == "recovered"
+    both(wall, old, wall.log, code=COMPLETE)
