@@ -223,20 +223,28 @@ pw_key_load(const char *path, struct pw_why *why)
     return loaded;
 }
 
+/* A whole file, on the disk. One of this name is what a crash left. */
 static enum pw_err
-write_key(int dir, const char *file, struct pw_span text, bool *made)
+write_new(int dir, const char *draft, struct pw_span text)
 {
+    (void)unlinkat(dir, draft, 0);
     PW_CLEANUP(pw_file_close)
-    int fd = openat(dir, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    *made = fd >= 0;
+    int fd = openat(dir, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return PW_E_CREATE;
     }
     enum pw_err err = pw_file_write_all(fd, text);
-    if (err != PW_E_OK) {
-        return err;
+    return err == PW_E_OK && fsync(fd) != 0 ? PW_E_IO : err;
+}
+
+/* Give the draft its name, which nothing has: half a key is worse than none. */
+static enum pw_err
+give_name(int dir, const char *draft, const char *file)
+{
+    if (linkat(dir, draft, dir, file, 0) != 0) {
+        return PW_E_CREATE;
     }
-    return fsync(fd) == 0 && fsync(dir) == 0 ? PW_E_OK : PW_E_IO;
+    return unlinkat(dir, draft, 0) == 0 && fsync(dir) == 0 ? PW_E_OK : PW_E_IO;
 }
 
 enum pw_err
@@ -253,15 +261,15 @@ pw_key_save(const struct pw_key *key, const char *dir, struct pw_why *why)
     }
     char file[PW_KEY_NAME_MAX + sizeof ".pwkey"];
     snprintf(file, sizeof file, "%s.pwkey", key->name);
-    bool made = false;
-    err = write_key(folder, file, pw_buf_span(&text), &made);
+    char draft[sizeof file + sizeof "..new"];
+    snprintf(draft, sizeof draft, ".%s.new", file);
+    err = write_new(folder, draft, pw_buf_span(&text));
+    err = err == PW_E_OK ? give_name(folder, draft, file) : err;
     if (err == PW_E_OK) {
         return PW_E_OK;
     }
     int reason = errno;
-    if (made) {
-        unlinkat(folder, file, 0); /* half a key is worse than none */
-    }
+    (void)unlinkat(folder, draft, 0);
     return pw_fail(why, err, "%s/%s: %s; %s", dir, file, strerror(reason),
                    reason == EEXIST
                        ? "a key is never overwritten, choose another --id or folder"
