@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,14 +24,13 @@
 #include "common/quarantine/inside.h"
 #include "common/quarantine/release.h"
 #include "common/quarantine/seal.h"
+#include "tests/unit/quarantine/folder.h"
 
 enum { DIED = 9, MOST_CALLS = 400 };
 
 /* What happens at call number `at`. */
 enum fate { DIE_BEFORE, DIE_AFTER, REFUSED };
 
-static char folder[] = "/tmp/pw-crash-XXXXXX";
-static char root[64];
 static enum fate fate;
 static long calls;
 static long at; /* 0: nothing happens */
@@ -257,39 +255,6 @@ at_each_call(enum fate how, bool sealed, uint64_t *orphans)
         n += step;
     }
     assert_in_range(n, 30, MOST_CALLS);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
-
-static int
-remove_store(void **state)
-{
-    (void)state;
-    (void)nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    return 0;
-}
-
-static int
-make_folder(void **state)
-{
-    (void)state;
-    if (mkdtemp(folder) == NULL) {
-        return -1;
-    }
-    snprintf(root, sizeof root, "%s/quarantine", folder);
-    return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)remove_store(state);
-    return rmdir(folder);
 }
 
 static void

@@ -4,7 +4,6 @@
  */
 #include "common/quarantine/release.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,39 +12,7 @@
 
 #include "tests/unit/check.h"
 #include "tests/unit/fail_alloc.h"
-
-static char folder[] = "/tmp/pw-release-XXXXXX";
-static char root[64];
-
-static int
-make_folder(void **state)
-{
-    (void)state;
-    snprintf(root, sizeof root, "%s/quarantine", folder);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *facts, int kind, struct FTW *walk)
-{
-    (void)facts, (void)kind, (void)walk;
-    return remove(path);
-}
-
-static int
-remove_store(void **state)
-{
-    (void)state;
-    (void)nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)remove_store(state);
-    return rmdir(folder);
-}
+#include "tests/unit/quarantine/folder.h"
 
 static struct pw_store *
 open_store(void)

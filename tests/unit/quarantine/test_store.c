@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,45 +22,7 @@
 #include "common/quarantine/check.h"
 #include "common/quarantine/seal.h"
 #include "tests/unit/fail_alloc.h"
-
-static char folder[] = "/tmp/pw-store-XXXXXX";
-static char root[64];
-
-static int
-make_folder(void **state)
-{
-    (void)state;
-    signal(SIGXFSZ, SIG_IGN);
-    if (mkdtemp(folder) == NULL) {
-        return -1;
-    }
-    snprintf(root, sizeof root, "%s/quarantine", folder);
-    return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
-static int
-remove_store(void **state)
-{
-    (void)state;
-    (void)nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-    (void)remove_store(state);
-    return rmdir(folder);
-}
+#include "tests/unit/quarantine/folder.h"
 
 static const char *
 path_of(const char *name)
