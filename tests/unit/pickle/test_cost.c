@@ -65,7 +65,7 @@ add_twins(struct stream *to, unsigned number, unsigned bits)
     ADD(to, "(");
     for (unsigned i = 0; i < bits; i++) {
         ADD(to, "J");
-        add_number(to, number >> i & 1 ? UINT32_MAX : UINT32_MAX - 1, 4);
+        add_number(to, i < 32 && (number >> i & 1) != 0 ? UINT32_MAX : UINT32_MAX - 1, 4);
     }
     ADD(to, "t");
 }
