@@ -28,7 +28,8 @@ static const char from_member[] = "\"detail\":{\"from\":\"";
 static struct pw_span
 ulid_behind(struct pw_span line, const char *member)
 {
-    const uint8_t *at = memmem(line.ptr, line.len, member, strlen(member));
+    const uint8_t *at =
+        line.len == 0 ? NULL : memmem(line.ptr, line.len, member, strlen(member));
     if (at == NULL) {
         return (struct pw_span){0};
     }
@@ -107,7 +108,8 @@ take_from(struct pw_span bytes, char from[static NAME_MAX + 1])
 {
     struct pw_cursor cur = pw_cursor_over(bytes);
     struct pw_span line = pw_cursor_until(&cur, '\n');
-    const uint8_t *at = memmem(line.ptr, line.len, from_member, strlen(from_member));
+    const uint8_t *at =
+        line.len == 0 ? NULL : memmem(line.ptr, line.len, from_member, strlen(from_member));
     from[0] = '\0';
     if (at == NULL ||
         memmem(line.ptr, line.len, rotate_member, strlen(rotate_member)) == NULL) {

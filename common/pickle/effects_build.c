@@ -115,10 +115,13 @@ looks_at(const struct pw_scan *m, struct pw_value target)
 static bool
 is_no_text(const struct pw_scan *m, const struct pw_import *origin, struct pw_value state)
 {
+    if (!pw_span_equal(origin->name, pw_span_str("UserString")) ||
+        state.kind != PW_V_DICT) {
+        return false;
+    }
     struct pw_value child;
     struct pw_children children = pw_unfold_children(m, state);
-    return pw_span_equal(origin->name, pw_span_str("UserString")) &&
-           state.kind == PW_V_DICT && pw_unfold_next(m, &children, &child);
+    return pw_unfold_next(m, &children, &child);
 }
 
 /*

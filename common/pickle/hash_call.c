@@ -187,26 +187,35 @@ hash_struct_time(const struct pw_scan *m, const struct pw_value *args, uint32_t 
 /* ---- of integers -----------------------------------------------------------------------
  */
 
+/* A LONG1 or LONG4 of at most 8 bytes, two's complement. */
+static bool
+read_long(const struct pw_scan *m, struct pw_value value, int64_t *out)
+{
+    struct pw_op op = {0};
+    if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP ||
+        (op.code != PW_OP_LONG1 && op.code != PW_OP_LONG4)) {
+        return false;
+    }
+    struct pw_span bytes = pw_op_data(m->frame, &op);
+    if (bytes.len > sizeof *out) {
+        return false;
+    }
+    bool negative = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0;
+    uint64_t sum = negative ? UINT64_MAX : 0;
+    for (size_t i = bytes.len; i > 0; i--) {
+        sum = sum << 8 | bytes.ptr[i - 1];
+    }
+    *out = (int64_t)sum;
+    return true;
+}
+
 /* An integer of 64 bits. */
 static bool
 read_small(const struct pw_scan *m, struct pw_value value, int64_t *out)
 {
-    struct pw_op op = {0};
     struct pw_residue number;
     if (value.kind == PW_V_LONG) {
-        struct pw_span bytes = {0};
-        bool binary = pw_decode(m->frame, value.ref, &op) == PW_DECODE_OP &&
-                      (op.code == PW_OP_LONG1 || op.code == PW_OP_LONG4);
-        bytes = binary ? pw_op_data(m->frame, &op) : bytes;
-        if (!binary || bytes.len > sizeof *out) {
-            return false;
-        }
-        uint64_t sum = bytes.len > 0 && (bytes.ptr[bytes.len - 1] & 0x80) != 0 ? UINT64_MAX : 0;
-        for (size_t i = bytes.len; i > 0; i--) {
-            sum = sum << 8 | bytes.ptr[i - 1];
-        }
-        *out = (int64_t)sum;
-        return true;
+        return read_long(m, value, out);
     }
     if (!pw_hash_residue(m, value, &number)) {
         return false;

@@ -61,7 +61,7 @@ parse_key(struct pw_span text, const char *words, uint8_t *key)
 {
     struct pw_cursor cur = pw_cursor_over(text);
     struct pw_span start = pw_cursor_take(&cur, strlen(words));
-    struct pw_span hex = pw_cursor_take(&cur, 2 * PW_SEAL_KEY);
+    struct pw_span hex = pw_cursor_take(&cur, (size_t)2 * PW_SEAL_KEY);
     struct pw_span end = cur.rest;
     return !cur.truncated && pw_span_equal(start, pw_span_str(words)) &&
            (end.len == 0 || pw_span_equal(end, pw_span_str("\n"))) &&

@@ -27,7 +27,8 @@ read_arguments(struct options *options, const char *what, int argc, char **argv)
         if (pw_quarantine_read_option(&options->place, &args) ||
             pw_args_value(&args, "--policy", &options->policy)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         } else if (options->what != NULL) {
             return pw_command_misused("one at a time, please: not both %s and %s",

@@ -82,7 +82,8 @@ read_arguments(struct pw_quarantine_place *place, int argc, char **argv)
     while (pw_args_next(&args)) {
         if (pw_quarantine_option(place, &args)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         }
         return pw_command_misused("\"%s\" is one argument too many", args.current);

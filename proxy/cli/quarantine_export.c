@@ -34,7 +34,8 @@ read_arguments(struct exporting *it, int argc, char **argv)
             pw_args_value(&args, "--out", &it->out) ||
             pw_args_value(&args, "--format", &it->format)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         } else if (it->id != NULL) {
             return pw_command_misused("\"%s\" is one argument too many", args.current);
@@ -168,7 +169,8 @@ pw_cmd_quarantine_keygen(int argc, char **argv)
     while (pw_args_next(&args)) {
         if (pw_args_value(&args, "--out", &out)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         }
         return pw_command_misused("\"%s\" is one argument too many", args.current);

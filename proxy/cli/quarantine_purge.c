@@ -81,7 +81,8 @@ read_arguments(struct purge *purge, int argc, char **argv)
             pw_args_value(&args, "--reason", &purge->reason) ||
             pw_args_value(&args, "--older-than", &purge->older_than)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         }
         add_id(purge, args.current);

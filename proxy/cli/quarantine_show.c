@@ -39,7 +39,8 @@ read_arguments(struct pw_quarantine_place *place, const char **id, int argc, cha
     while (pw_args_next(&args)) {
         if (pw_quarantine_read_option(place, &args)) {
             continue;
-        } else if (pw_args_unknown(&args)) {
+        }
+        if (pw_args_unknown(&args)) {
             return EX_USAGE;
         } else if (*id != NULL) {
             return pw_command_misused("\"%s\" is one argument too many", args.current);
