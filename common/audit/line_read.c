@@ -76,19 +76,22 @@ read_head(struct pw_span line, struct pw_line_read *out)
     return !cur.truncated && out->seq > 0;
 }
 
-/* …,"chain":"…","prev":"…"} */
+/* …,"chain":"…","prev":"…"} from behind the first quote of the chain. */
+static bool
+take_end(struct pw_cursor *cur, struct pw_line_read *out)
+{
+    out->chain = pw_cursor_until(cur, '"');
+    expect(cur, ",\"prev\":\"");
+    take_hash(cur, out->prev);
+    expect(cur, "\"}");
+    return !cur->truncated && cur->rest.len == 0 && pw_chain_is_id(out->chain);
+}
+
 static bool
 read_end(struct pw_span line, struct pw_line_read *out)
 {
     struct pw_cursor cur;
-    if (!find_last(line, ",\"chain\":\"", &cur)) {
-        return false;
-    }
-    out->chain = pw_cursor_until(&cur, '"');
-    expect(&cur, ",\"prev\":\"");
-    take_hash(&cur, out->prev);
-    expect(&cur, "\"}");
-    return !cur.truncated && cur.rest.len == 0 && pw_chain_is_id(out->chain);
+    return find_last(line, ",\"chain\":\"", &cur) && take_end(&cur, out);
 }
 
 static bool
@@ -142,20 +145,29 @@ read_before(struct pw_span line, struct pw_line_read *out)
     return !cur.truncated;
 }
 
-static bool
+/*
+ * The note binds what stands before it; behind it there is room for the line's end and for
+ * nothing else. A line that has more stays a checkpoint, of size 0 and without a note.
+ */
+static void
 read_checkpoint(struct pw_span line, struct pw_line_read *out)
 {
     struct pw_cursor cur;
-    if (!find_last(line, ",\"checkpoint\":{\"size\":", &cur)) {
-        return false;
-    }
+    struct pw_line_read end;
     out->sealed = true;
-    out->size = take_uint(&cur);
+    if (!find_last(line, ",\"checkpoint\":{\"size\":", &cur)) {
+        return;
+    }
+    uint64_t size = take_uint(&cur);
     expect(&cur, ",\"note\":\"");
-    out->head = (struct pw_span){line.ptr, line.len - cur.rest.len};
-    out->note = pw_cursor_until(&cur, '"');
+    struct pw_span head = {line.ptr, line.len - cur.rest.len};
+    struct pw_span note = pw_cursor_until(&cur, '"');
     expect(&cur, "},\"chain\":\"");
-    return !cur.truncated;
+    if (take_end(&cur, &end)) {
+        out->size = size;
+        out->head = head;
+        out->note = note;
+    }
 }
 
 bool
@@ -172,7 +184,8 @@ pw_line_read(struct pw_span line, struct pw_line_read *out)
         return false;
     }
     if (pw_line_is(out, "checkpoint")) {
-        return read_checkpoint(line, out);
+        read_checkpoint(line, out);
+        return true;
     }
     if (pw_line_is(out, "rotate")) {
         return read_tree(line, out);

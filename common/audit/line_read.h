@@ -25,8 +25,8 @@ struct pw_line_read {
     bool has_tree; /* `start` and `rotate`: over the lines before */
     struct pw_tree tree;
 
-    bool sealed;         /* it has a `checkpoint` */
-    uint64_t size;       /* of the checkpoint */
+    bool sealed;   /* it is a `checkpoint`; the rest is empty when it has no such form */
+    uint64_t size; /* of the checkpoint */
     struct pw_span note; /* as it stands in the line, with its escapes */
     struct pw_span head; /* the line up to the note */
 };

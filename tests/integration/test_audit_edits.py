@@ -127,7 +127,31 @@ def rewrite(rng, text, _):
     return b"\n".join(lines) + b"\n"
 
 
-KINDS = (flip, flip, flip, cut, cut_at_line, cut_start, delete, duplicate, swap, splice, insert, rewrite)
+def stretch(rng, text, _):
+    """Put something between a note and the end of its line, where no hash of its own line covers it."""
+    lines = text.splitlines(True)
+    at = rng.choice([number for number, line in enumerate(lines) if b'"event":"checkpoint"' in line])
+    made = rng.choice((b'"chain":"x",', b'"chain":"x","verdict":"pass","detail":{"forged":true},', b'"lost":1,'))
+    lines[at] = lines[at].replace(b'"},"chain":"', b'"},' + made + b'"chain":"')
+    if rng.random() < 0.5:
+        del lines[at + 1:]
+    return b"".join(lines)
+
+
+KINDS = (flip, flip, flip, cut, cut_at_line, cut_start, delete, duplicate, swap, splice, insert, rewrite, stretch)
+
+
+def test_nothing_stands_between_a_note_and_the_end_of_its_line(logs):
+    wall, text, other, _ = logs
+    key, rng = wall.state / "audit.pub", random.Random(7)
+    try:
+        for _ in range(6):
+            wall.log.write_bytes(stretch(rng, text, other))
+            assert "no signed note of this chain at this place" in verify("--key", key, wall.log, code=BROKEN).stdout
+            python = picklewall_audit.verify([wall.log], [key.read_text()])
+            assert "checkpoint.form" in [fault.code for fault in python.faults]
+    finally:
+        wall.log.write_bytes(text)
 
 
 def test_every_edit_is_found(logs, tmp_path):

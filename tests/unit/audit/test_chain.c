@@ -238,6 +238,78 @@ one_changed_bit_anywhere_is_found(void **state)
     pw_buf_free(&whole);
 }
 
+/* The log up to its last checkpoint, with `text` between that note and the line's end. */
+static void
+stretch_last_seal(const struct pw_buf *whole, const char *text)
+{
+    static const char mark[] = "\"},\"chain\":\"";
+    struct pw_buf made = {.limit = whole->limit};
+    const uint8_t *at = NULL;
+    for (size_t i = 0; i + sizeof mark - 1 <= whole->len; i++) {
+        at = memcmp(whole->bytes + i, mark, sizeof mark - 1) == 0 ? whole->bytes + i : at;
+    }
+    assert_non_null(at);
+    size_t head = (size_t)(at - whole->bytes) + 3;
+    assert_int_equal(pw_buf_append(&made, (struct pw_span){whole->bytes, head}), PW_E_OK);
+    assert_int_equal(pw_buf_append(&made, pw_span_str(text)), PW_E_OK);
+    assert_int_equal(
+        pw_buf_append(&made, (struct pw_span){whole->bytes + head, whole->len - head}),
+        PW_E_OK);
+    replace_log(pw_buf_span(&made));
+    pw_buf_free(&made);
+}
+
+static const char *const stretches[] = {
+    "\"chain\":\"x\",",
+    "\"chain\":\"x\",\"verdict\":\"pass\",\"detail\":{\"forged\":true},",
+    "\"chain\":\"x\",\"prev\":\"y\"},",
+    "\"lost\":7,",
+};
+
+/* The state of an earlier checkpoint, as a crash leaves it. */
+static void
+reopen_state(void)
+{
+    struct pw_chain_state state;
+    struct pw_why why = {{0}};
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = PW_CHAIN_STATE_MAX};
+    assert_int_equal(pw_chain_state_load(in_folder("audit.chain"), &state, &why), PW_E_OK);
+    state.closed = false;
+    assert_int_equal(pw_chain_state_format(&state, &text), PW_E_OK);
+    assert_int_equal(pw_file_replace(in_folder("cut"), pw_buf_span(&text), 0600), PW_E_OK);
+}
+
+static void
+nothing_fits_between_a_note_and_the_end_of_its_line(void **state)
+{
+    (void)state;
+    static struct pw_verify seen;
+    static struct pw_chain_resume resume;
+    struct pw_why why = {{0}};
+    struct pw_buf whole;
+    write_log(folder, 2, true);
+    reopen_state();
+    write_log(folder, 2, true);
+    read_log(&whole);
+    struct pw_note_key key = public_key();
+    for (size_t i = 0; i < PW_COUNT(stretches); i++) {
+        stretch_last_seal(&whole, stretches[i]);
+        check_case(stretches[i], verify_with(NULL, NULL, &seen) == PW_VERIFY_BROKEN);
+        check_case(stretches[i], seen.faults[0].fault == PW_CHAIN_FAULT_FORM);
+        assert_int_equal(pw_chain_resume(in_folder("cut"), in_folder("audit.jsonl"), &key,
+                                         1, &resume, &why),
+                         PW_E_OK);
+        check_case(stretches[i], resume.what == PW_CHAIN_BROKEN);
+        check_case(stretches[i], resume.alarm.text[0] != '\0');
+    }
+    stretch_last_seal(&whole, "");
+    assert_int_equal(
+        pw_chain_resume(in_folder("cut"), in_folder("audit.jsonl"), &key, 1, &resume, &why),
+        PW_E_OK);
+    assert_int_equal(resume.what, PW_CHAIN_RECOVERED);
+    pw_buf_free(&whole);
+}
+
 static void
 a_state_is_read_back_and_never_with_a_changed_byte(void **state)
 {
@@ -398,6 +470,7 @@ main(void)
         TEST(a_log_that_nobody_sealed_is_refused_for_that),
         TEST(a_log_cut_at_any_byte_is_not_complete),
         TEST(one_changed_bit_anywhere_is_found),
+        TEST(nothing_fits_between_a_note_and_the_end_of_its_line),
         TEST(a_state_is_read_back_and_never_with_a_changed_byte),
         TEST(a_log_is_continued_only_when_all_of_it_is_there),
         TEST(a_chain_without_memory_is_an_error_and_the_next_start_goes_on),
