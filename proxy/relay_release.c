@@ -55,7 +55,7 @@ judge_again(struct pw_relay *relay, struct pw_release *release,
         pw_decision_detail(decision, pipe, &release->finds) != PW_E_OK) {
         pw_buf_clear(&release->finds); /* no memory: the reason alone must do */
     }
-    return decision->verdict == PW_PASS;
+    return decision->reason == PW_R_NONE; /* also where the channel only reports */
 }
 
 static enum pw_release_outcome

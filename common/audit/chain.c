@@ -13,6 +13,7 @@
 
 #include "common/audit/chain_key.h"
 #include "common/audit/chain_resume.h"
+#include "common/audit/mirror.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/hex.h"
@@ -43,10 +44,8 @@ struct pw_chain {
     bool replaces; /* another chain, which `path` tells of until we have lines */
     bool save_failed;
 
-    int mirror;
-    char *mirror_path;
-    bool mirror_failed;
-    struct pw_buf notes; /* for the mirror, until their lines are written */
+    struct pw_mirror *mirror; /* NULL: none */
+    struct pw_buf notes;      /* for it, each with a NUL, until their lines are written */
 
     char news[NEWS_MAX];
     char *alarm;
@@ -77,8 +76,8 @@ seal(void *arg, struct pw_span before, char out[static PW_NOTE_JSON])
     struct pw_chain *chain = arg;
     char note[PW_NOTE_MAX];
     size_t len = make_note(chain, before, note);
-    if (chain->mirror >= 0 && chain->notes.limit - chain->notes.len > len) {
-        note[len] = '\n'; /* between notes */
+    if (chain->mirror != NULL && chain->notes.limit - chain->notes.len > len) {
+        note[len] = '\0';
         (void)!pw_buf_append(&chain->notes,
                              (struct pw_span){(const uint8_t *)note, len + 1});
     }
@@ -150,15 +149,10 @@ pw_chain_is_sealed(const struct pw_chain *chain)
 void
 pw_chain_written(struct pw_chain *chain)
 {
-    if (chain->mirror < 0 || chain->notes.len == 0) {
-        return;
+    struct pw_cursor cur = pw_cursor_over(pw_buf_span(&chain->notes));
+    while (cur.rest.len > 0) {
+        pw_mirror_put(chain->mirror, pw_cursor_until(&cur, '\0'));
     }
-    bool failed = pw_file_write_all(chain->mirror, pw_buf_span(&chain->notes)) != PW_E_OK;
-    if (failed && !chain->mirror_failed) {
-        pw_log(PW_LOG_ERROR, "%s: %s; checkpoints are missing in the mirror until it works",
-               chain->mirror_path, strerror(errno));
-    }
-    chain->mirror_failed = failed;
     pw_buf_clear(&chain->notes);
 }
 
@@ -295,21 +289,11 @@ open_mirror(struct pw_chain *chain, const char *path, struct pw_why *why)
         return PW_E_OK;
     }
     chain->notes.limit = (size_t)NOTES_WAITING * PW_NOTE_MAX;
-    chain->mirror_path = strdup(path);
-    if (chain->mirror_path == NULL ||
-        pw_buf_reserve(&chain->notes, chain->notes.limit) != PW_E_OK) {
+    if (pw_buf_reserve(&chain->notes, chain->notes.limit) != PW_E_OK) {
         return pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
     }
-    chain->mirror =
-        strcmp(path, "-") == 0
-            ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-            : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-    if (chain->mirror < 0) {
-        return pw_fail(why, PW_E_CREATE,
-                       "%s: %s; name a file for audit.mirror that this user may append to",
-                       path, strerror(errno));
-    }
-    return PW_E_OK;
+    chain->mirror = pw_mirror_open(path, why);
+    return chain->mirror != NULL ? PW_E_OK : PW_E_CREATE;
 }
 
 static enum pw_err
@@ -339,7 +323,6 @@ pw_chain_open(const struct pw_chain_options *options, struct pw_why *why)
         (void)pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
         return NULL;
     }
-    chain->mirror = -1;
     begin_new(chain, options->instance);
     enum pw_err err = open_state(chain, options, why);
     err = err == PW_E_OK ? open_mirror(chain, options->mirror, why) : err;
@@ -356,9 +339,8 @@ pw_chain_free(struct pw_chain **chain)
         return;
     }
     pw_key_free(&(*chain)->key);
-    pw_file_close(&(*chain)->mirror);
+    pw_mirror_close(&(*chain)->mirror);
     pw_buf_free(&(*chain)->notes);
-    free((*chain)->mirror_path);
     free((*chain)->path);
     free((*chain)->alarm);
     free(*chain);

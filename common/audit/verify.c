@@ -40,41 +40,38 @@ keep_point(struct pw_verify_points *points, const struct pw_checkpoint *point)
     return PW_E_OK;
 }
 
+static bool
+is_good(const struct pw_note *note, const struct pw_note_key *keys, size_t key_count,
+        struct pw_checkpoint *point)
+{
+    return pw_note_checkpoint(note, point) && pw_chain_is_id(point->origin) &&
+           pw_note_verify(note, keys, key_count) == PW_NOTE_GOOD;
+}
+
 enum pw_err
 pw_verify_points_add(struct pw_verify_points *points, struct pw_span text,
                      const struct pw_note_key *keys, size_t key_count, struct pw_why *why)
 {
     struct pw_note note;
     struct pw_checkpoint point;
-    size_t number = 0;
-    while (text.len > 0 && pw_note_next(&text, &note)) {
-        number++;
-        if (!pw_note_checkpoint(&note, &point) || !pw_chain_is_id(point.origin)) {
-            return pw_fail(why, PW_E_FORMAT, "note %zu is no checkpoint of an audit log",
-                           number);
+    size_t good = 0;
+    size_t left = 0;
+    while (text.len > 0 &&
+           text.len != left) { /* until nothing moves: half a note at the end */
+        left = text.len;
+        if (!pw_note_next(&text, &note) || !is_good(&note, keys, key_count, &point)) {
+            points->skipped += text.len != left;
+            continue;
         }
-        if (pw_note_verify(&note, keys, key_count) != PW_NOTE_GOOD) {
-            return pw_fail(why, PW_E_FORMAT,
-                           "note %zu is not signed by the key; give the key of this wall, "
-                           "or leave the note out",
-                           number);
-        }
+        good++;
         if (keep_point(points, &point) != PW_E_OK) {
             return pw_fail(why, PW_E_NOMEM, "out of memory");
         }
     }
-    while (text.len > 0 && text.ptr[0] == '\n') {
-        text.ptr++;
-        text.len--;
-    }
-    if (number == 0 || text.len > 0) {
-        return pw_fail(
-            why, PW_E_FORMAT,
-            "no signed note %s; give a file of checkpoints as audit.mirror makes "
-            "it",
-            number == 0 ? "in it" : "at its end");
-    }
-    return PW_E_OK;
+    return good > 0 ? PW_E_OK
+                    : pw_fail(why, PW_E_FORMAT,
+                              "no note that the key has signed; give a file of checkpoints "
+                              "as audit.mirror makes it, and the key of that wall");
 }
 
 void

@@ -20,11 +20,13 @@ struct pw_verify_point {
 struct pw_verify_points {
     struct pw_verify_point *list;
     size_t count;
+    size_t skipped; /* what is no whole note of one of the keys, and does not count */
 };
 
 /*
- * Add the notes of `text` (a mirror, or a single note). PW_E_FORMAT with a sentence,
- * without the file's name, for what is no note or not signed by one of `keys`; PW_E_NOMEM.
+ * Add the notes of `text` (a mirror, or a single note). What was cut short by a full disk,
+ * or is not signed by one of `keys`, is passed over and counted. PW_E_FORMAT with a
+ * sentence, without the file's name, when no note is left; PW_E_NOMEM.
  */
 PW_CHECK_RESULT enum pw_err pw_verify_points_add(struct pw_verify_points *points,
                                                  struct pw_span text,

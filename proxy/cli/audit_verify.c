@@ -134,7 +134,17 @@ read_points(struct job *job, const char *path, struct pw_why *why)
     }
     err = pw_verify_points_add(&job->points, pw_buf_span(&text), job->keys, job->key_count,
                                &plain);
-    return err == PW_E_OK ? PW_E_OK : pw_fail(why, err, "%s: %s", path, plain.text);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s: %s", path, plain.text);
+    }
+    if (job->points.skipped > 0) {
+        fprintf(
+            stderr,
+            "picklewall: %s: %zu notes do not count: cut short, or not signed by the key\n",
+            path, job->points.skipped);
+        job->points.skipped = 0;
+    }
+    return PW_E_OK;
 }
 
 static bool

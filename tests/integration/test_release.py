@@ -87,6 +87,22 @@ def test_without_an_override_it_is_refused_again_and_stays_held(rig):
     assert told(rig, "refused")[0]["detail"]["refusal"] == "import.denied"
 
 
+def test_a_channel_that_only_reports_now_releases_nothing_that_is_refused(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    wall = Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target]))
+    producer, consumer = sockets(zmq.PUSH, connect=[source]), sockets(zmq.PULL, connect=[target])
+    with wall:
+        (entry,) = hold(wall, producer, [HELD])
+    text = wall.config.read_text()
+    wall.config.write_text(text.replace('policy = "python-data"', 'policy = "python-data"\n        on_violation = "pass"'))
+    with wall:
+        answer = one(wall, entry)
+        assert not answer["ok"] and (answer["outcome"], answer["reason"]) == ("refused", "import.denied")
+        assert quiet(consumer) and states(wall) == {entry: "hold"}
+        assert one(wall, entry, "--override", "import.denied")["outcome"] == "sent"
+        assert consumer.poll(5000) and consumer.recv() == HELD
+
+
 def test_an_override_sends_it_once_and_the_log_says_who_and_why(rig):
     frames = [pickle.dumps([1, 2]), HELD, pickle.dumps("last")]
     (entry,) = hold(rig, rig.producer, frames)

@@ -159,6 +159,38 @@ a_long_log_is_sealed_every_1024_lines_and_complete(void **state)
 }
 
 static void
+a_note_that_was_cut_short_costs_the_mirror_no_other(void **state)
+{
+    (void)state;
+    struct pw_why why = {{0}};
+    struct pw_buf mirror = {.limit = 1 << 20};
+    write_log(folder, 10, true);
+    struct pw_note_key key = public_key();
+    assert_int_equal(pw_file_read(in_folder("mirror"), &mirror), PW_E_OK);
+    for (size_t cut = 1; cut < mirror.len; cut++) {
+        struct pw_verify_points points = {0};
+        struct pw_buf text = {.limit = 1 << 20};
+        assert_int_equal(pw_buf_append(&text, (struct pw_span){mirror.bytes, cut}),
+                         PW_E_OK);
+        assert_int_equal(pw_buf_append(&text, pw_span_str("\n\n")), PW_E_OK);
+        assert_int_equal(pw_buf_append(&text, pw_buf_span(&mirror)), PW_E_OK);
+        assert_int_equal(pw_verify_points_add(&points, pw_buf_span(&text), &key, 1, &why),
+                         PW_E_OK);
+        assert_int_equal(points.count, 1);
+        assert_in_range(points.skipped, 0, 2);
+        pw_verify_points_free(&points);
+        /* The half alone is nothing. */
+        enum pw_err err = pw_verify_points_add(&points, (struct pw_span){mirror.bytes, cut},
+                                               &key, 1, &why);
+        assert_int_equal(err, points.count > 0 ? PW_E_OK : PW_E_FORMAT);
+        assert_true(points.count == 0 || cut + 3 > mirror.len);
+        pw_verify_points_free(&points);
+        pw_buf_free(&text);
+    }
+    pw_buf_free(&mirror);
+}
+
+static void
 the_end_of_a_log_is_known_from_the_state_and_the_mirror(void **state)
 {
     (void)state;
@@ -466,6 +498,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, NULL, remove_files)
     const struct CMUnitTest tests[] = {
         TEST(a_long_log_is_sealed_every_1024_lines_and_complete),
+        TEST(a_note_that_was_cut_short_costs_the_mirror_no_other),
         TEST(the_end_of_a_log_is_known_from_the_state_and_the_mirror),
         TEST(a_log_that_nobody_sealed_is_refused_for_that),
         TEST(a_log_cut_at_any_byte_is_not_complete),
