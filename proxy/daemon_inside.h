@@ -10,6 +10,7 @@
 #include <czmq.h>
 
 #include "common/audit/audit.h"
+#include "common/audit/told.h"
 #include "common/base/json.h"
 #include "common/quarantine/store.h"
 #include "proxy/control.h"
@@ -93,9 +94,11 @@ void pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
 
 /*
  * Tell of what the wall before this one has stored without a line (see daemon_recover.c).
- * Before the channels are let go.
+ * `told` is what the log said before this wall wrote its first line, when `looked` is
+ * PW_E_OK. Before the channels are let go.
  */
-void pw_daemon_recover(struct pw_daemon *self);
+void pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
+                       const struct pw_audit_told *told);
 
 /*
  * What SIGHUP and the order `reload` do: open the log again and take the keys over. Says

@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/audit/told.h"
 #include "common/base/log.h"
 #include "common/quarantine/store.h"
 
 struct search {
     struct pw_daemon *self;
-    struct pw_audit_told told;
+    const struct pw_audit_told *told;
     size_t found;
 };
 
@@ -47,7 +46,7 @@ static bool
 tell_if_untold(void *arg, const char *entry, struct pw_span meta)
 {
     struct search *search = arg;
-    if (pw_audit_told_has(&search->told, entry)) {
+    if (pw_audit_told_has(search->told, entry)) {
         return true;
     }
     struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
@@ -66,16 +65,16 @@ tell_if_untold(void *arg, const char *entry, struct pw_span meta)
 }
 
 void
-pw_daemon_recover(struct pw_daemon *self)
+pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
+                  const struct pw_audit_told *told)
 {
-    struct search search = {.self = self};
+    struct search search = {.self = self, .told = told};
     struct pw_why why = {{0}};
-    enum pw_err err = pw_audit_told_read(self->settings->audit_file, &search.told);
+    enum pw_err err = looked;
     if (err == PW_E_OK) {
-        err = pw_store_list_since(self->store, PW_STORE_HELD, search.told.since,
-                                  tell_if_untold, &search, &why);
+        err = pw_store_list_since(self->store, PW_STORE_HELD, told->since, tell_if_untold,
+                                  &search, &why);
     }
-    pw_audit_told_free(&search.told);
     if (err != PW_E_OK && err != PW_E_NO_INPUT) { /* a new log has nothing to compare */
         pw_log(PW_LOG_WARN,
                "the quarantine was not compared with the audit log: %s; a message that was "

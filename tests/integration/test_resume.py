@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a wall makes of the audit log that the last one left: killed, moved away, or not yet begun."""
+
+import json
+import os
+import random
+import subprocess
+
+import zmq
+from wall import HOSTILE, ROOT, Wall, channel, tcp
+
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of a ULID
+
+
+class Story:
+    def __init__(self, folder, **settings):
+        self.source = tcp()
+        self.wall = Wall(folder, channel("jobs", in_bind=[self.source], out_bind=[tcp()]), **settings)
+
+    def lines(self, path=None):
+        return [json.loads(line) for line in (path or self.wall.log).read_text().splitlines()]
+
+    def entries(self):
+        return [path.stem for path in self.wall.state.glob("quarantine/hold/*.json")]
+
+    def hold_one(self):
+        """Refuse a message, and wait for its line."""
+        with zmq.Context() as context, context.socket(zmq.PUSH) as push:
+            push.connect(self.source)
+            push.send(HOSTILE["reduce"])
+            self.wall.wait_for(lambda: any("q" in line for line in self.lines()), "the line of a held message")
+
+    def kill(self):
+        self.wall.process.kill()
+        self.wall.process.wait()
+
+    def store_without_line(self):
+        """What a wall leaves that dies between a held message and its line."""
+        entry, = self.entries()
+        other = entry[:-6] + "".join(random.choices(DIGITS, k=6))
+        hold = self.wall.state / "quarantine/hold"
+        (hold / f"{other}.json").write_text((hold / f"{entry}.json").read_text().replace(entry, other))
+        return other
+
+    def live_once(self):
+        self.wall.start()
+        assert self.wall.stop() == 0
+
+    def told(self, entry):
+        return [line["detail"]["what"] for line in self.lines() if line.get("detail", {}).get("entry") == entry]
+
+    def starts(self):
+        return [line["detail"]["chain"]["what"] for line in self.lines() if line["event"] == "start"]
+
+
+def preload(folder, name):
+    library = folder / f"{name}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, ROOT / f"tests/integration/{name}.c"],
+                   check=True, timeout=60)
+    return {"LD_PRELOAD": str(library),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
+def test_the_first_line_of_a_new_wall_does_not_hide_what_the_last_one_left(tmp_path):
+    """It died a minute ago, and the new one reads the log back late: `start` is there by then."""
+    story = Story(tmp_path)
+    right = dict(story.wall.environment)
+    story.wall.environment.update(preload(tmp_path, "wrong_clock"), WRONG_CLOCK=str(tmp_path / "clock"))
+    (tmp_path / "clock").write_text("-60")
+    story.wall.start()
+    story.hold_one()
+    story.kill()
+    entry = story.store_without_line()
+    story.wall.environment = {**right, **preload(tmp_path, "late_reader"), "LATE_READER": str(tmp_path / "late")}
+    story.live_once()
+    assert len((tmp_path / "late").read_bytes()) > 1  # for the chain, and for the messages
+    assert story.told(entry) == ["recovered"]
+    story.wall.verify_log()
+
