@@ -80,6 +80,7 @@ struct pw_audit {
     struct pw_audit_stamp stamp;
     struct pw_chain *chain;
     uint64_t next_tick;
+    bool spoke;          /* a record of this process has its line */
     uint64_t give_up_at; /* steady clock; once `stopping` */
     bool closed;         /* the log is written to its end, and sealed */
 };

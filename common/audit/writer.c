@@ -143,6 +143,7 @@ make_records(struct pw_audit *audit, struct round *round)
         make_line(audit, round, &audit->ring[at], NULL);
         free(audit->ring[at].detail);
         audit->ring[at].detail = NULL;
+        audit->spoke = true;
         round->made++;
     }
 }
@@ -155,6 +156,23 @@ seal_if_due(struct pw_audit *audit, struct round *round)
     if (at_end || (round->tick && pw_chain_is_late(audit->chain, pw_clock_steady()))) {
         seal(audit, round);
     }
+}
+
+/* The file has its say first, but not before the first record: a life begins with `start`.
+ */
+static void
+make_lines(struct pw_audit *audit, struct round *round)
+{
+    bool held = !audit->spoke;
+    if (!held) {
+        make_notices(audit, round);
+    }
+    make_summaries(audit, round);
+    make_records(audit, round);
+    if (held && (audit->spoke || round->last)) {
+        make_notices(audit, round);
+    }
+    seal_if_due(audit, round);
 }
 
 /* ---- the file ---- */
@@ -182,7 +200,7 @@ change_file(struct pw_audit *audit, struct round *round)
         pw_logfile_reopen(file);
         round->reopens += round->reopen;
     }
-    if (pw_sink_empty(&file->sink) && pw_logfile_wants_rotation(file)) {
+    if (audit->spoke && pw_sink_empty(&file->sink) && pw_logfile_wants_rotation(file)) {
         seal_file(audit, round);
         round->err = pw_logfile_write(file, true);
         if (round->err == PW_E_OK) {
@@ -245,10 +263,7 @@ work_round(struct pw_audit *audit, struct round *round)
     if (round->err == PW_E_OK && pw_sink_empty(&file->sink) && !file->sink.sync_failed) {
         /* else what is left goes first */
         pthread_mutex_lock(&audit->forms);
-        make_notices(audit, round);
-        make_summaries(audit, round);
-        make_records(audit, round);
-        seal_if_due(audit, round);
+        make_lines(audit, round);
         pthread_mutex_unlock(&audit->forms);
     }
     round->err = pw_logfile_write(file, round->tick || round->sync);

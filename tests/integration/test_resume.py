@@ -77,3 +77,13 @@ def test_the_first_line_of_a_new_wall_does_not_hide_what_the_last_one_left(tmp_p
     assert story.told(entry) == ["recovered"]
     story.wall.verify_log()
 
+
+def test_a_life_begins_with_start_also_when_the_disk_is_nearly_full(tmp_path):
+    story = Story(tmp_path, audit_more='space_low = "99%"\nspace_critical = "0%"')
+    story.live_once()
+    events = [line["event"] for line in story.lines()]
+    assert events == ["start", "error", "stop", "checkpoint"] or events == ["start", "stop", "error", "checkpoint"]
+    (story.wall.state / "audit.chain").unlink()
+    story.live_once()  # another chain, in the same file
+    assert [line["event"] for line in story.lines() if line["seq"] == 1] == ["start", "start"]
+    story.wall.verify_log()
