@@ -94,16 +94,24 @@ int pw_store_shelf(const struct pw_store *store, const char *object);
 /* Put an object that does not fit its sum aside, as corrupt/NAME.ULID. False and errno. */
 bool pw_store_set_aside(struct pw_store *store, int shelf, const char *object);
 
+/* How an entry was moved. */
+enum pw_moved {
+    PW_MOVED_NOT,   /* it is where it was */
+    PW_MOVED_LOOSE, /* it has moved; after a power cut it may be where it was, never in both
+                     */
+    PW_MOVED_FIRM,  /* for good */
+};
+
 /*
- * Move the file of `entry` (ULID) from one state to another, for good: rename, then fsync
- * of the folder it came to and of the one it left. One that is released or purged needs its
- * object no more: it goes when no other entry does, and *freed, if not NULL, grows by its
- * bytes. The caller holds the lock. False and errno (ENOENT: it is not in `from`; ENOMEM);
- * when only an fsync failed the entry is moved, its object stays, and after a power cut it
- * may be found in `from` again, never in both.
+ * Move the file of `entry` (ULID) from one state to another: rename, then fsync of the
+ * folder it came to and of the one it left, each tried twice. One that is released or
+ * purged needs its object no more: it goes when no other entry does, and *freed, if not
+ * NULL, grows by its bytes. The caller holds the lock. errno tells why it is not
+ * PW_MOVED_FIRM (ENOENT: the entry is not in `from`; ENOMEM).
  */
-bool pw_store_move_entry(struct pw_store *store, const char *entry,
-                         enum pw_store_state from, enum pw_store_state to, uint64_t *freed);
+enum pw_moved pw_store_move_entry(struct pw_store *store, const char *entry,
+                                  enum pw_store_state from, enum pw_store_state to,
+                                  uint64_t *freed);
 
 /* Append the file NAME of the folder. PW_E_NO_INPUT when it is not there (any more). */
 enum pw_err pw_store_read_at(int folder, const char *name, struct pw_buf *out);

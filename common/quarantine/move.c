@@ -31,7 +31,14 @@ let_go(struct pw_store *store, const struct pw_entry *entry)
     return gone ? entry->bytes : 0;
 }
 
-bool
+/* Asked twice: the first may report an error of something that was written before. */
+static bool
+make_firm(int folder)
+{
+    return fsync(folder) == 0 || fsync(folder) == 0;
+}
+
+enum pw_moved
 pw_store_move_entry(struct pw_store *store, const char *entry, enum pw_store_state from,
                     enum pw_store_state to, uint64_t *freed)
 {
@@ -42,31 +49,32 @@ pw_store_move_entry(struct pw_store *store, const char *entry, enum pw_store_sta
     enum pw_err err = pw_entry_read(store, from, entry, &json);
     if (err != PW_E_OK) {
         errno = err == PW_E_NO_INPUT ? ENOENT : err == PW_E_NOMEM ? ENOMEM : EIO;
-        return false;
+        return PW_MOVED_NOT;
     }
     bool known = pw_entry_parse(pw_buf_span(&json), &what);
     int left = store->folders[from];
     int reached = store->folders[to];
     if (renameat(left, name, reached, name) != 0) {
-        return false;
+        return PW_MOVED_NOT;
     }
     store->usage.entries[from]--;
     store->usage.entries[to]++;
-    if (fsync(reached) != 0 || fsync(left) != 0) {
-        return false;
-    }
+    bool firm = make_firm(reached) && make_firm(left);
+    int number = errno;
     if (known && needs_object(from) && !needs_object(to)) {
         uint64_t bytes = let_go(store, &what);
         store->usage.bytes = store->account.channels[PW_ACCOUNT_ALL].bytes;
         *(freed != NULL ? freed : &bytes) += bytes;
     }
-    return true;
+    errno = number;
+    return firm ? PW_MOVED_FIRM : PW_MOVED_LOOSE;
 }
 
 static enum pw_err
 purge(struct pw_store *store, const char *entry, struct pw_gone *gone, struct pw_why *why)
 {
-    if (pw_store_move_entry(store, entry, PW_STORE_HELD, PW_STORE_PURGED, &gone->bytes)) {
+    if (pw_store_move_entry(store, entry, PW_STORE_HELD, PW_STORE_PURGED, &gone->bytes) !=
+        PW_MOVED_NOT) {
         snprintf(gone->entries[gone->count++], PW_STORE_ULID, "%.*s", (int)PW_ULID_NAME,
                  entry);
         return PW_E_OK;

@@ -9,8 +9,9 @@
 
 /*
  * Move an entry (its whole ULID) from one state to another. PW_E_OK: it is there, also
- * after a power cut. PW_E_NO_INPUT when it is not in `from`. PW_E_IO: it is in one of the
- * two, and after a power cut perhaps in the other; never in both, nor in neither.
+ * after a power cut. PW_E_IO: it is there, but the disk would not promise that; after a
+ * power cut it may be in `from` again, never in both, nor in neither. PW_E_NO_INPUT when it
+ * is not in `from`, PW_E_NOMEM, PW_E_OS: it is where it was.
  */
 PW_CHECK_RESULT enum pw_err pw_store_move(struct pw_store *store, const char *entry,
                                           enum pw_store_state from, enum pw_store_state to,

@@ -4,6 +4,7 @@
  */
 #include "common/quarantine/release.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,58 @@ an_object_stays_while_another_entry_needs_it(void **state)
     pw_store_free(&store);
 }
 
+/* How many calls of fsync fail from now on. */
+static unsigned refusals;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int
+__wrap_fsync(int fd)
+{
+    if (refusals > 0) {
+        refusals--;
+        errno = EIO;
+        return -1;
+    }
+    return __real_fsync(fd);
+}
+
+static const struct {
+    const char *name;
+    unsigned refusals;
+    enum pw_err result;
+} refused_syncs[] = {
+    {"none", 0, PW_E_OK},
+    {"one, which may be about something before", 1, PW_E_OK},
+    {"both tries", 2, PW_E_IO},
+    {"all that follow, too", 100, PW_E_IO},
+};
+
+static void
+an_entry_that_has_moved_is_accounted_for_whatever_the_disk_promises(void **state)
+{
+    for (size_t i = 0; i < PW_COUNT(refused_syncs); i++) {
+        const char *name = refused_syncs[i].name;
+        struct pw_store *store = open_store();
+        struct pw_stored stored;
+        put(store, &stored);
+        check_case(name,
+                   move(store, stored.entry, PW_STORE_HELD, PW_STORE_RELEASING) == PW_E_OK);
+        refusals = refused_syncs[i].refusals;
+        check_case(name, move(store, stored.entry, PW_STORE_RELEASING, PW_STORE_RELEASED) ==
+                             refused_syncs[i].result);
+        refusals = 0;
+        check_case(name, state_of(store, stored.entry) == PW_STORE_RELEASED);
+        check_case(name, !has_object(store, stored.object));
+        struct pw_store_usage usage = pw_store_usage(store);
+        check_case(name, usage.bytes == 0 && usage.entries[PW_STORE_RELEASING] == 0);
+        check_case(name, usage.entries[PW_STORE_RELEASED] == 1);
+        pw_store_free(&store);
+        (void)remove_store(state);
+    }
+}
+
 static void
 a_folder_that_is_gone_is_said_and_nothing_moves(void **state)
 {
@@ -174,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_entry_is_in_one_state_at_a_time),
         TEST(an_object_stays_while_another_entry_needs_it),
+        TEST(an_entry_that_has_moved_is_accounted_for_whatever_the_disk_promises),
         TEST(a_folder_that_is_gone_is_said_and_nothing_moves),
         TEST(without_memory_it_is_in_one_state_all_the_same),
     };
