@@ -103,8 +103,11 @@ static enum pw_err
 push_intent(struct pw_daemon *self, struct pw_release_job *job)
 {
     struct pw_audit *audit = self->audit;
-    enum pw_err err =
-        pw_audit_ready(audit) ? push_line(self, job, PW_LEVEL_INFO, "begun") : PW_E_BUSY;
+    enum pw_err err = PW_E_BUSY;
+    if (pw_audit_ready(audit)) {
+        err = push_line(self, job, PW_LEVEL_INFO, "begun");
+        job->begun = err != PW_E_NOMEM; /* other errors come when it may be on its way */
+    }
     if (err == PW_E_OK) {
         err = pw_audit_flush(audit, pw_clock_steady() + PATIENCE_MS * ns_per_ms);
     }
@@ -293,12 +296,30 @@ static void
 give_back(struct pw_daemon *self, struct pw_release_job *job)
 {
     struct pw_why why = {0};
-    if (job->found.state == PW_STORE_HELD &&
-        pw_store_move(self->store, job->found.entry, PW_STORE_RELEASING, PW_STORE_HELD,
-                      &why) != PW_E_OK) {
+    if (job->found.state != PW_STORE_HELD) {
+        return;
+    }
+    enum pw_err err = pw_store_move(self->store, job->found.entry, PW_STORE_RELEASING,
+                                    PW_STORE_HELD, &why);
+    if (err == PW_E_IO) {
+        pw_log(PW_LOG_WARN, "%s was not sent: %s", job->found.entry, why.text);
+    } else if (err != PW_E_OK) {
         pw_log(PW_LOG_ERROR, "%s was not sent, but stays in releasing/: %s",
                job->found.entry, why.text);
     }
+}
+
+/* It has gone on. Once it is in released/ that is settled, whatever the disk promises. */
+static enum pw_err
+mark_released(struct pw_daemon *self, const struct pw_release_job *job, struct pw_why *why)
+{
+    enum pw_err err = pw_store_move(self->store, job->found.entry, PW_STORE_RELEASING,
+                                    PW_STORE_RELEASED, why);
+    if (err != PW_E_IO) {
+        return err;
+    }
+    pw_log(PW_LOG_WARN, "%s was released: %s", job->found.entry, why->text);
+    return PW_E_OK;
 }
 
 /* The transport has it: that must outlive us, too, or it is in doubt. */
@@ -307,8 +328,7 @@ settle_sent(struct pw_daemon *self, struct pw_release_job *job)
 {
     (void)poll(NULL, 0, SETTLE_MS);
     struct pw_why why = {0};
-    enum pw_err err = pw_store_move(self->store, job->found.entry, PW_STORE_RELEASING,
-                                    PW_STORE_RELEASED, &why);
+    enum pw_err err = mark_released(self, job, &why);
     if (err == PW_E_OK) {
         return "sent";
     }
@@ -331,6 +351,23 @@ level_of(const struct pw_release_job *job, const char *outcome)
     return PW_LEVEL_INFO;
 }
 
+/* What has begun in the log ends there; should that fail, the next start makes up for it.
+ */
+static void
+push_end(struct pw_daemon *self, const struct pw_release_job *job, const char *outcome)
+{
+    if (job->begun) {
+        (void)!push_line(self, job, level_of(job, outcome), outcome);
+    }
+}
+
+/* As far as that goes in time: an answer must come, too. */
+static void
+flush_log(struct pw_daemon *self)
+{
+    (void)!pw_audit_flush(self->audit, pw_clock_steady() + PATIENCE_MS * ns_per_ms);
+}
+
 /* In `releasing` already, and with its first line in the log. */
 static void
 send_begun(struct pw_daemon *self, struct pw_release_job *job)
@@ -344,9 +381,8 @@ send_begun(struct pw_daemon *self, struct pw_release_job *job)
         give_back(self, job);
     }
     write_answer(job, outcome);
-    /* Its first line stands whatever becomes of this one. */
-    (void)!push_line(self, job, level_of(job, outcome), outcome);
-    (void)!pw_audit_flush(self->audit, pw_clock_steady() + PATIENCE_MS * ns_per_ms);
+    push_end(self, job, outcome);
+    flush_log(self);
 }
 
 /* It was in doubt, and the operator knows better. */
@@ -355,13 +391,15 @@ mark_arrived(struct pw_daemon *self, struct pw_release_job *job)
 {
     job->result = push_intent(self, job);
     if (job->result == PW_E_OK) {
-        job->result = pw_store_move(self->store, job->found.entry, PW_STORE_RELEASING,
-                                    PW_STORE_RELEASED, &job->why);
+        job->result = mark_released(self, job, &job->why);
     }
-    if (job->result == PW_E_OK) {
-        write_answer(job, "arrived");
-        (void)!push_line(self, job, PW_LEVEL_INFO, "arrived"); /* the first line stands */
+    if (job->result != PW_E_OK) {
+        push_end(self, job, "in_doubt");
+        return;
     }
+    write_answer(job, "arrived");
+    push_end(self, job, "arrived");
+    flush_log(self);
 }
 
 static void
@@ -371,16 +409,19 @@ send_on(struct pw_daemon *self, struct pw_release_job *job)
         job->result = pw_store_move(self->store, job->found.entry, PW_STORE_HELD,
                                     PW_STORE_RELEASING, &job->why);
     }
-    if (job->result == PW_E_OK) {
-        job->result = push_intent(self, job);
-    } else if (job->result == PW_E_NO_INPUT) {
-        return; /* somebody took it away, and there is nothing to give back */
+    if (job->result == PW_E_IO) { /* after a power cut it would be held, and sent twice */
+        give_back(self, job);
     }
     if (job->result != PW_E_OK) {
-        give_back(self, job);
+        return; /* or it has not left hold/ at all */
+    }
+    job->result = push_intent(self, job);
+    if (job->result == PW_E_OK) {
+        send_begun(self, job);
         return;
     }
-    send_begun(self, job);
+    give_back(self, job);
+    push_end(self, job, outcome_texts[PW_RELEASE_UNDELIVERABLE]);
 }
 
 void

@@ -21,6 +21,7 @@ struct pw_release_job {
     struct pw_lane *lane;
     struct pw_held held;
     struct pw_release release;
+    bool begun; /* the log may have its first line, now or later */
 
     /* The answer. */
     enum pw_err result;

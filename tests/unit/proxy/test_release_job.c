@@ -5,10 +5,13 @@
  */
 #include "proxy/daemon_release_job.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -18,6 +21,26 @@
 #include "tests/unit/check.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/proxy/fake_port.h"
+
+/* The folder of the quarantine that no fsync works for; NULL: none. */
+static const char *ill;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int
+__wrap_fsync(int fd)
+{
+    char link[64];
+    char path[256] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (ill != NULL && readlink(link, path, sizeof path - 1) > 0 &&
+        strcmp(strrchr(path, '/') + 1, ill) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_fsync(fd);
+}
 
 /* A wall of one channel, whose thread is ours. */
 struct wall {
@@ -151,6 +174,7 @@ struct job_case {
     bool stopping;
     bool in_doubt;       /* before it is asked */
     const char *missing; /* a folder that is taken away */
+    const char *ill;     /* a folder whose changes the disk does not keep */
     enum pw_err result;
     const char *says; /* in the sentence, or in the answer when all is well */
     enum pw_store_state state;
@@ -160,20 +184,25 @@ struct job_case {
 
 /* clang-format off */
 static const struct job_case job_cases[] = {
-    {"sent", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, NULL, PW_E_OK, "\"outcome\":\"sent\"", PW_STORE_RELEASED, 1, "sent"},
-    {"refused", "jobs", "", PW_RELEASE_REFUSED, PW_R_IMPORT_DENIED, 0, 0, NULL, PW_E_USAGE, "--override", PW_STORE_HELD, 0, "refused"},
-    {"cannot be signed", "jobs", "", PW_RELEASE_REFUSED, PW_R_SIG_REVOKED, 0, 0, NULL, PW_E_USAGE, "Nobody can overrule", PW_STORE_HELD, 0, "refused"},
-    {"nobody takes it", "jobs", "", PW_RELEASE_UNDELIVERABLE, 0, 0, 0, NULL, PW_E_BUSY, "took nothing", PW_STORE_HELD, 0, "undeliverable"},
-    {"the wall is stopping", "jobs", "", PW_RELEASE_SENT, 0, 1, 0, NULL, PW_E_STOPPED, "is stopping", PW_STORE_HELD, 0, ""},
-    {"no such channel", "other", "", PW_RELEASE_SENT, 0, 0, 0, NULL, PW_E_USAGE, "channel other", PW_STORE_HELD, 0, ""},
-    {"in doubt", "jobs", "", PW_RELEASE_SENT, 0, 0, 1, NULL, PW_E_BUSY, "in doubt", PW_STORE_RELEASING, 0, ""},
-    {"in doubt, once more", "jobs", ",\"again\":true", PW_RELEASE_SENT, 0, 0, 1, NULL, PW_E_OK, "\"outcome\":\"sent\"", PW_STORE_RELEASED, 1, "sent"},
-    {"in doubt, and refused", "jobs", ",\"again\":true", PW_RELEASE_REFUSED, PW_R_IMPORT_DENIED, 0, 1, NULL, PW_E_USAGE, "--override", PW_STORE_RELEASING, 0, "refused"},
-    {"in doubt, and arrived", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 1, NULL, PW_E_OK, "\"outcome\":\"arrived\"", PW_STORE_RELEASED, 0, "arrived"},
-    {"not in doubt, and arrived", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 0, NULL, PW_E_USAGE, "only what is in doubt", PW_STORE_HELD, 0, ""},
-    {"a dry run", "jobs", ",\"dry_run\":true", PW_RELEASE_SENT, 0, 0, 0, NULL, PW_E_OK, "\"dry_run\":true", PW_STORE_HELD, 0, ""},
-    {"no way to releasing", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, "releasing", PW_E_NO_INPUT, "", PW_STORE_HELD, 0, ""},
-    {"no way to released", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, "released", PW_E_NO_INPUT, "it was sent, but", PW_STORE_RELEASING, 1, "in_doubt"},
+    {"sent", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, NULL, NULL, PW_E_OK, "\"outcome\":\"sent\"", PW_STORE_RELEASED, 1, "sent"},
+    {"refused", "jobs", "", PW_RELEASE_REFUSED, PW_R_IMPORT_DENIED, 0, 0, NULL, NULL, PW_E_USAGE, "--override", PW_STORE_HELD, 0, "refused"},
+    {"cannot be signed", "jobs", "", PW_RELEASE_REFUSED, PW_R_SIG_REVOKED, 0, 0, NULL, NULL, PW_E_USAGE, "Nobody can overrule", PW_STORE_HELD, 0, "refused"},
+    {"nobody takes it", "jobs", "", PW_RELEASE_UNDELIVERABLE, 0, 0, 0, NULL, NULL, PW_E_BUSY, "took nothing", PW_STORE_HELD, 0, "undeliverable"},
+    {"the wall is stopping", "jobs", "", PW_RELEASE_SENT, 0, 1, 0, NULL, NULL, PW_E_STOPPED, "is stopping", PW_STORE_HELD, 0, ""},
+    {"no such channel", "other", "", PW_RELEASE_SENT, 0, 0, 0, NULL, NULL, PW_E_USAGE, "channel other", PW_STORE_HELD, 0, ""},
+    {"in doubt", "jobs", "", PW_RELEASE_SENT, 0, 0, 1, NULL, NULL, PW_E_BUSY, "in doubt", PW_STORE_RELEASING, 0, ""},
+    {"in doubt, once more", "jobs", ",\"again\":true", PW_RELEASE_SENT, 0, 0, 1, NULL, NULL, PW_E_OK, "\"outcome\":\"sent\"", PW_STORE_RELEASED, 1, "sent"},
+    {"in doubt, and refused", "jobs", ",\"again\":true", PW_RELEASE_REFUSED, PW_R_IMPORT_DENIED, 0, 1, NULL, NULL, PW_E_USAGE, "--override", PW_STORE_RELEASING, 0, "refused"},
+    {"in doubt, and arrived", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 1, NULL, NULL, PW_E_OK, "\"outcome\":\"arrived\"", PW_STORE_RELEASED, 0, "arrived"},
+    {"not in doubt, and arrived", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 0, NULL, NULL, PW_E_USAGE, "only what is in doubt", PW_STORE_HELD, 0, ""},
+    {"a dry run", "jobs", ",\"dry_run\":true", PW_RELEASE_SENT, 0, 0, 0, NULL, NULL, PW_E_OK, "\"dry_run\":true", PW_STORE_HELD, 0, ""},
+    {"no way to releasing", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, "releasing", NULL, PW_E_NO_INPUT, "", PW_STORE_HELD, 0, ""},
+    {"no way to released", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, "released", NULL, PW_E_NO_INPUT, "it was sent, but", PW_STORE_RELEASING, 1, "in_doubt"},
+    {"releasing is not kept", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, NULL, "releasing", PW_E_IO, "does not keep", PW_STORE_HELD, 0, ""},
+    {"leaving hold is not kept", "jobs", "", PW_RELEASE_REFUSED, PW_R_IMPORT_DENIED, 0, 0, NULL, "hold", PW_E_IO, "does not keep", PW_STORE_HELD, 0, ""},
+    {"released is not kept", "jobs", "", PW_RELEASE_SENT, 0, 0, 0, NULL, "released", PW_E_OK, "\"outcome\":\"sent\"", PW_STORE_RELEASED, 1, "sent"},
+    {"arrived is not kept", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 1, NULL, "released", PW_E_OK, "\"outcome\":\"arrived\"", PW_STORE_RELEASED, 0, "arrived"},
+    {"arrived cannot be marked", "jobs", ",\"arrived\":true", PW_RELEASE_SENT, 0, 0, 1, "released", NULL, PW_E_NO_INPUT, "", PW_STORE_RELEASING, 0, "in_doubt"},
 };
 /* clang-format on */
 
@@ -213,7 +242,9 @@ run_case(const struct job_case *c)
     }
     atomic_store(&wall.daemon.order, c->stopping ? PW_ORDER_DRAIN : PW_ORDER_RUN);
     PW_CLEANUP(pw_release_job_free) struct pw_release_job *job = make_job(&wall, c->more);
+    ill = c->ill;
     pw_release_job_run(job, &wall.daemon);
+    ill = NULL;
     check_job(c, &wall, job);
     close_wall(&wall);
     snprintf(text, sizeof text, "\"outcome\":\"%s\"", c->log);
@@ -230,6 +261,36 @@ each_request_ends_in_one_state_with_its_lines(void **state)
     for (size_t i = 0; i < PW_COUNT(job_cases); i++) {
         run_case(&job_cases[i]);
     }
+}
+
+/* No file grows beyond `most` bytes. */
+static void
+limit_files(rlim_t most)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+what_the_log_takes_too_late_ends_there_all_the_same(void **state)
+{
+    (void)state;
+    struct wall wall = {.outcome = PW_RELEASE_SENT};
+    rig_make_folder(&wall.rig);
+    assert_true(open_wall(&wall) && hold_one(&wall, "jobs"));
+    PW_CLEANUP(pw_release_job_free) struct pw_release_job *job = make_job(&wall, "");
+    limit_files(0);
+    pw_release_job_run(job, &wall.daemon);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(job->result, PW_E_BUSY);
+    assert_int_equal(atomic_load(&wall.sent), 0);
+    assert_int_equal(state_now(&wall), PW_STORE_HELD);
+    close_wall(&wall);
+    assert_int_equal(rig_lines_with(&wall.rig, "\"outcome\":\"begun\""), 1);
+    assert_int_equal(rig_lines_with(&wall.rig, "\"outcome\":\"undeliverable\""), 1);
+    rig_remove_folder(&wall.rig);
 }
 
 static size_t failed_inside; /* rounds in which the job itself met the failure */
@@ -271,7 +332,9 @@ main(void)
     if (sodium_init() < 0) {
         return 1;
     }
+    signal(SIGXFSZ, SIG_IGN);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_log_takes_too_late_ends_there_all_the_same),
         cmocka_unit_test(each_request_ends_in_one_state_with_its_lines),
         cmocka_unit_test(without_memory_it_is_sent_and_gone_or_held),
     };
