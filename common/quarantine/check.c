@@ -69,15 +69,13 @@ tell(struct check *check, enum pw_fault fault, const char *path)
 
 /* ---- entries ---- */
 
-/* Where else the entry is, behind the state at hand; -1: nowhere. */
+/* Whether the entry is in a later state, and still in this one. */
 static bool
 is_later_too(const struct pw_store *store, enum pw_store_state state, const char *name)
 {
-    struct stat st;
     for (size_t later = state + 1; later < PW_STORE_STATES; later++) {
-        if (store->folders[later] >= 0 &&
-            fstatat(store->folders[later], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            fstatat(store->folders[state], name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (pw_store_is_there(store->folders[later], name) &&
+            pw_store_is_there(store->folders[state], name)) {
             return true; /* looked at in the order that it moves in */
         }
     }
@@ -188,12 +186,6 @@ check_object(struct check *check, int shelf, const char *object)
     return PW_E_OK;
 }
 
-static bool
-is_shelf(const char *name)
-{
-    return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
-}
-
 static enum pw_err
 check_shelf(struct check *check, const char *shelf_name)
 {
@@ -215,20 +207,12 @@ check_objects(struct check *check)
     PW_CLEANUP(pw_names_free)
     struct pw_names shelves = {.text = {.limit = SIZE_MAX / 2}, .each = 3};
     enum pw_err err =
-        pw_names_gather(check->store->folders[PW_FOLDER_OBJ], is_shelf, "", &shelves);
+        pw_names_gather(check->store->folders[PW_FOLDER_OBJ], pw_is_shelf, "", &shelves);
     pw_names_sort(&shelves);
     for (size_t i = 0; err == PW_E_OK && i < pw_names_count(&shelves); i++) {
         err = check_shelf(check, pw_names_at(&shelves, i));
     }
     return err;
-}
-
-static bool
-is_there(int folder, const char *name)
-{
-    struct stat st;
-    return folder >= 0 && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(st.st_mode);
 }
 
 /* Objects that are not there; the entry is looked at again, for it may have moved on. */
@@ -242,8 +226,8 @@ check_needs(struct check *check)
         memcpy(&need, check->needs.bytes + i * sizeof need, sizeof need);
         PW_CLEANUP(pw_file_close) int shelf = pw_store_shelf(check->store, need.object);
         snprintf(name, sizeof name, "%s.json", need.entry);
-        if (!is_there(shelf, need.object) &&
-            is_there(check->store->folders[need.state], name)) {
+        if (!pw_store_is_there(shelf, need.object) &&
+            pw_store_is_there(check->store->folders[need.state], name)) {
             snprintf(path, sizeof path, "%s/%s", pw_folder_name((enum pw_folder)need.state),
                      name);
             tell(check, PW_FAULT_MISSING, path);

@@ -121,6 +121,14 @@ pw_store_set_aside(struct pw_store *store, int shelf, const char *object)
            fsync(shelf) == 0;
 }
 
+bool
+pw_store_is_there(int folder, const char *name)
+{
+    struct stat st;
+    return folder >= 0 && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
 enum pw_err
 pw_store_read_at(int folder, const char *name, struct pw_buf *out)
 {

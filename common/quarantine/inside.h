@@ -113,6 +113,9 @@ enum pw_moved pw_store_move_entry(struct pw_store *store, const char *entry,
                                   enum pw_store_state from, enum pw_store_state to,
                                   uint64_t *freed);
 
+/* Whether the folder has a file NAME; one of -1 has none. */
+bool pw_store_is_there(int folder, const char *name);
+
 /* Append the file NAME of the folder. PW_E_NO_INPUT when it is not there (any more). */
 enum pw_err pw_store_read_at(int folder, const char *name, struct pw_buf *out);
 
@@ -131,6 +134,7 @@ void pw_names_sort(struct pw_names *names);
 
 bool pw_is_entry_file(const char *name);  /* ULID.json */
 bool pw_is_object_file(const char *name); /* 64 hex digits */
+bool pw_is_shelf(const char *name);       /* 2 hex digits */
 
 /* Add the names in `folder` that start with `prefix`, cut to `each` - 1 characters. A
  * folder of -1 has none. */

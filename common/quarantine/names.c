@@ -55,6 +55,12 @@ pw_is_object_file(const char *name)
     return strlen(name) == PW_HEX_NAME && is_made_of(name, PW_HEX_NAME, "0123456789abcdef");
 }
 
+bool
+pw_is_shelf(const char *name)
+{
+    return strlen(name) == 2 && is_made_of(name, 2, "0123456789abcdef");
+}
+
 enum pw_err
 pw_names_gather(int folder, bool (*wanted)(const char *name), const char *prefix,
                 struct pw_names *names)

@@ -2,10 +2,8 @@
 #include "common/quarantine/inside.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -25,19 +23,12 @@ sweep(const struct pw_store *store)
     }
 }
 
-static bool
-is_there(int folder, const char *name)
-{
-    struct stat st;
-    return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
-}
-
 /* Whether it has gone on from `state`: a power cut can bring the name back that it left. */
 static bool
 has_gone_on(const struct pw_store *store, enum pw_store_state state, const char *name)
 {
     for (int later = PW_STORE_STATES - 1; later > (int)state; later--) {
-        if (is_there(store->folders[later], name)) {
+        if (pw_store_is_there(store->folders[later], name)) {
             return true;
         }
     }
@@ -56,7 +47,7 @@ count_entry(struct pw_store *store, enum pw_store_state state, const struct pw_e
         return err;
     }
     PW_CLEANUP(pw_file_close) int shelf = pw_store_shelf(store, entry->object);
-    store->usage.missing += shelf < 0 || !is_there(shelf, entry->object);
+    store->usage.missing += !pw_store_is_there(shelf, entry->object);
     pw_account_enter(&store->account, name, channel, entry->bytes);
     return PW_E_OK;
 }
@@ -124,19 +115,13 @@ settle_shelf(struct pw_store *store, int shelf)
     return err;
 }
 
-static bool
-is_shelf(const char *name)
-{
-    return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
-}
-
 static enum pw_err
 settle_objects(struct pw_store *store)
 {
     PW_CLEANUP(pw_names_free)
     struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = 3};
     int obj = store->folders[PW_FOLDER_OBJ];
-    enum pw_err err = pw_names_gather(obj, is_shelf, "", &names);
+    enum pw_err err = pw_names_gather(obj, pw_is_shelf, "", &names);
     for (size_t i = 0; err == PW_E_OK && i < pw_names_count(&names); i++) {
         PW_CLEANUP(pw_file_close) int shelf = pw_folder_open(obj, pw_names_at(&names, i));
         err = shelf < 0 ? PW_E_OK : settle_shelf(store, shelf);
