@@ -102,6 +102,19 @@ tell_findings(struct pw_daemon *self, const struct pw_store_usage *usage)
     pw_daemon_push_event(self, PW_EVENT_QUARANTINE, PW_LEVEL_MEDIUM, &json);
 }
 
+void
+pw_daemon_tell_corrupt(struct pw_daemon *self, const struct pw_found *found)
+{
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "what", "corrupt");
+    pw_json_str(&json, "object", found->object);
+    pw_json_str(&json, "entry", found->entry);
+    pw_json_end_object(&json);
+    pw_daemon_push_event(self, PW_EVENT_QUARANTINE, PW_LEVEL_HIGH, &json);
+}
+
 static bool
 tell_note(void *arg, const char *id, struct pw_span note)
 {

@@ -15,6 +15,10 @@ PW_CHECK_RESULT enum pw_err pw_daemon_open_store(struct pw_daemon *self,
 /* Tell the audit log how the store was found, and what was done while no wall ran. */
 void pw_daemon_store_started(struct pw_daemon *self);
 
+/* Tell the audit log that the object of this entry is damaged, and was put aside. From any
+ * thread. */
+void pw_daemon_tell_corrupt(struct pw_daemon *self, const struct pw_found *found);
+
 /* Every two seconds: purge what is too old, forget what was purged long ago. Bounded, and
  * told in the audit log. */
 void pw_daemon_store_tick(struct pw_daemon *self);

@@ -221,9 +221,13 @@ look_up(struct pw_daemon *self, struct pw_release_job *job)
     if (err != PW_E_OK || job->request.arrived) {
         return err;
     }
-    return pw_store_read_with(store, job->found.object,
-                              job->request.sealed ? job->request.key : NULL, &job->held,
-                              &job->why);
+    err = pw_store_read_with(store, job->found.object,
+                             job->request.sealed ? job->request.key : NULL, &job->held,
+                             &job->why);
+    if (err == PW_E_FORMAT) {
+        pw_daemon_tell_corrupt(self, &job->found);
+    }
+    return err;
 }
 
 static enum pw_err

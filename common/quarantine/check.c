@@ -28,6 +28,7 @@ static const struct {
     [PW_FAULT_DAMAGED] = {"damaged",
                           "do not use it; restore it, or move it to corrupt/ and "
                           "purge its entries"},
+    [PW_FAULT_NEWER] = {"newer", "a later release of picklewall wrote it; use that one"},
     [PW_FAULT_ORPHAN] = {"orphan",
                          "no entry needs it; the next start of the wall removes it"},
 };
@@ -175,8 +176,8 @@ check_object(struct check *check, int shelf, const char *object)
     snprintf(path, sizeof path, "obj/%.2s/%s", object, object);
     check->out->objects++;
     check->out->bytes += bytes.len;
-    if (err == PW_E_FORMAT) {
-        tell(check, PW_FAULT_DAMAGED, path);
+    if (err == PW_E_FORMAT || err == PW_E_USAGE) {
+        tell(check, err == PW_E_FORMAT ? PW_FAULT_DAMAGED : PW_FAULT_NEWER, path);
     } else if (err != PW_E_OK) {
         return err;
     }

@@ -13,6 +13,7 @@ enum pw_fault {
     PW_FAULT_TWICE,   /* an entry in two states */
     PW_FAULT_MISSING, /* an entry whose object is not there */
     PW_FAULT_DAMAGED, /* an object that does not fit its sum or its name */
+    PW_FAULT_NEWER,   /* an object of a later version than this program reads */
     PW_FAULT_ORPHAN,  /* an object that no entry needs */
     PW_FAULT_COUNT
 };

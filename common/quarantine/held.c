@@ -129,8 +129,11 @@ parse_body(struct pw_span body, struct pw_held *held, struct pw_why *why)
     if (cur.truncated) {
         return refuse(why, "cut short before its first frame");
     }
-    if (version != PW_OBJECT_VERSION || zero != 0) {
-        return pw_fail(why, PW_E_FORMAT,
+    if (version == 0 || zero != 0) {
+        return refuse(why, "its head is of no version");
+    }
+    if (version > PW_OBJECT_VERSION) {
+        return pw_fail(why, PW_E_USAGE,
                        "the quarantine object has version %" PRIu64
                        ", this program reads %d; use the release that wrote it",
                        version, PW_OBJECT_VERSION);

@@ -82,16 +82,26 @@ check_sealed(const struct pw_store *store, const char *object, const uint8_t *gi
     return err == PW_E_OK ? pw_held_parse(&plain, held, why) : err;
 }
 
+static enum pw_err
+read_object(const struct pw_store *store, int shelf, const char *object, const uint8_t *key,
+            struct pw_held *held, struct pw_why *why)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf bytes = {.limit = SIZE_MAX / 2};
+    pw_held_free(held);
+    enum pw_err err = load(store, shelf, object, &bytes, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    return pw_seal_is(pw_buf_span(&bytes))
+               ? check_sealed(store, object, key, &bytes, held, why)
+               : check_plain(store, object, &bytes, held, why);
+}
+
 /* Put a damaged object aside, so that it is neither handed out nor found again. */
 static void
 set_aside(struct pw_store *store, int shelf, const char *object)
 {
-    if (!store->writer) {
-        return;
-    }
-    pthread_mutex_lock(&store->lock);
     bool moved = pw_store_set_aside(store, shelf, object);
-    pthread_mutex_unlock(&store->lock);
     pw_log(PW_LOG_ERROR, "quarantine: the object %s is damaged; it is %s", object,
            moved ? "in corrupt/ now" : "refused where it lies");
 }
@@ -102,17 +112,16 @@ pw_store_read_with(struct pw_store *store, const char *object, const uint8_t *ke
 {
     *held = (struct pw_held){0};
     PW_CLEANUP(pw_file_close) int shelf = pw_store_shelf(store, object);
-    PW_CLEANUP(pw_buf_free) struct pw_buf bytes = {.limit = SIZE_MAX / 2};
-    enum pw_err err = load(store, shelf, object, &bytes, why);
-    if (err != PW_E_OK) {
+    enum pw_err err = read_object(store, shelf, object, key, held, why);
+    if (err != PW_E_FORMAT || !store->writer) {
         return err;
     }
-    err = pw_seal_is(pw_buf_span(&bytes))
-              ? check_sealed(store, object, key, &bytes, held, why)
-              : check_plain(store, object, &bytes, held, why);
+    pthread_mutex_lock(&store->lock);
+    err = read_object(store, shelf, object, key, held, why);
     if (err == PW_E_FORMAT) {
         set_aside(store, shelf, object);
     }
+    pthread_mutex_unlock(&store->lock);
     return err;
 }
 

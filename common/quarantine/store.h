@@ -136,8 +136,9 @@ struct pw_held {
 };
 
 /*
- * Parse the bytes of an object file, whole and with its checksum: PW_E_FORMAT otherwise.
- * `held` takes over `bytes` and is to be freed in any case.
+ * Parse the bytes of an object file, whole and with its checksum: PW_E_FORMAT otherwise;
+ * PW_E_USAGE when it is whole, but of a later version than this program reads. `held` takes
+ * over `bytes` and is to be freed in any case.
  */
 PW_CHECK_RESULT enum pw_err pw_held_parse(struct pw_buf *bytes, struct pw_held *held,
                                           struct pw_why *why);
@@ -162,9 +163,10 @@ PW_CHECK_RESULT enum pw_err pw_store_find(struct pw_store *store, const char *id
 
 /*
  * Read an object by its whole name. PW_E_NO_INPUT when it is gone, PW_E_PERM when it is
- * sealed and no key was given that opens it. One that does not fit its sum is PW_E_FORMAT,
- * and moved to corrupt/ when the store is open for writing. `held` is to be freed in any
- * case.
+ * sealed and no key was given that opens it, PW_E_USAGE when a newer release wrote it. One
+ * that does not fit its sum is PW_E_FORMAT, and moved to corrupt/ when the store is open
+ * for writing; it is read once more before that, for it may have been stored anew. `held`
+ * is to be freed in any case.
  */
 PW_CHECK_RESULT enum pw_err pw_store_read(struct pw_store *store, const char *object,
                                           struct pw_held *held, struct pw_why *why);

@@ -146,7 +146,7 @@ def test_check_names_each_fault_with_its_remedy(flow):
     assert {(fault["fault"], fault["path"].rpartition("/")[2][:26]) for fault in faults} == {
         ("damaged", names[0][:26]), ("missing", ids[1]), ("torn", ids[2]), ("orphan", names[2][:26]),
         ("twice", ids[3]), ("orphan", names[3][:26])}
-    assert total["faults"] == {"torn": 1, "twice": 1, "missing": 1, "damaged": 1, "orphan": 2}
+    assert total["faults"] == {"torn": 1, "twice": 1, "missing": 1, "damaged": 1, "newer": 0, "orphan": 2}
     wall.start()  # puts in order what it can, and says so
     wall.wait_for(lambda: events(wall, "start"), "the line")
     assert events(wall, "start")[0]["detail"] == {"what": "start", "torn": 1, "missing": 1, "orphans": 2}

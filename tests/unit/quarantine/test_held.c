@@ -64,7 +64,7 @@ static const struct body_case body_cases[] = {
     {"nothing", BYTES(""), PW_E_FORMAT, 0},
     {"only the magic", BYTES("PWQO"), PW_E_FORMAT, 0},
     {"another magic", BYTES("PWQ1\0\1\0\0\0\0\0\0"), PW_E_FORMAT, 0},
-    {"a later version", BYTES("PWQO\0\2\0\0\0\0\0\0"), PW_E_FORMAT, 0},
+    {"a later version", BYTES("PWQO\0\2\0\0\0\0\0\0"), PW_E_USAGE, 0},
     {"version zero", BYTES("PWQO\0\0\0\0\0\0\0\0"), PW_E_FORMAT, 0},
     {"a reserved byte is set", BYTES("PWQO\0\1\0\1\0\0\0\0"), PW_E_FORMAT, 0},
     {"head cut short", BYTES("PWQO\0\1\0\0\0\0\0"), PW_E_FORMAT, 0},
