@@ -13,6 +13,8 @@
 #include "common/base/hex.h"
 #include "common/base/json.h"
 
+enum { PIECE = 1 << 14 };
+
 /* One put under way. */
 struct job {
     struct pw_store *store;
@@ -64,45 +66,63 @@ write_sealed(int fd, const void *arg)
     return pw_seal_write(fd, job->store->public, job->name, &source, job->store->room);
 }
 
+enum presence { UNREADABLE, ABSENT, SAME, OTHER };
+
+/* A file that is compared, a piece at a time: it may be as large as a message. */
+struct comparison {
+    int fd;
+    bool failed; /* to read; errno */
+};
+
 static bool
 compare_span(void *arg, struct pw_span span)
 {
-    struct pw_cursor *cur = arg;
-    return pw_span_equal(pw_cursor_take(cur, span.len), span) && !cur->truncated;
-}
-
-/* Whether the file is the object that the job would write; a sealed one, as far as its sum
- * tells. */
-static bool
-is_same(const struct job *job, struct pw_span bytes)
-{
-    if (job->store->room != NULL) {
-        return pw_seal_check(bytes, job->name, NULL) == PW_E_OK;
+    struct comparison *with = arg;
+    uint8_t piece[PIECE];
+    while (span.len > 0) {
+        ssize_t len = read(with->fd, piece, span.len < PIECE ? span.len : PIECE);
+        if (len < 0 && errno == EINTR) {
+            continue;
+        }
+        with->failed = len < 0;
+        if (len <= 0 || memcmp(piece, span.ptr, (size_t)len) != 0) {
+            return false;
+        }
+        span.ptr += len;
+        span.len -= (size_t)len;
     }
-    struct pw_cursor cur = pw_cursor_over(bytes);
-    return each_span(job, compare_span, &cur) && cur.rest.len == 0;
+    return true;
 }
 
-enum presence { UNREADABLE, ABSENT, SAME, OTHER };
+/* Whether the file, of the right size, is the object that the job would write; a sealed
+ * one, as far as its sum tells. */
+static enum presence
+compare(const struct job *job, int fd)
+{
+    struct comparison with = {.fd = fd};
+    if (job->store->room != NULL) {
+        enum pw_err err = pw_seal_check_fd(fd, job->out->bytes, job->name);
+        return err == PW_E_OK ? SAME : err == PW_E_IO ? UNREADABLE : OTHER;
+    }
+    bool same = each_span(job, compare_span, &with);
+    return same ? SAME : with.failed ? UNREADABLE : OTHER;
+}
 
 /* What lies under the object's name; UNREADABLE leaves errno. */
 static enum presence
 look_at(const struct job *job, int shelf)
 {
     struct stat st;
-    PW_CLEANUP(pw_buf_free) struct pw_buf bytes = {.limit = SIZE_MAX / 2};
     if (fstatat(shelf, job->out->object, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return errno == ENOENT ? ABSENT : UNREADABLE;
     }
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != job->out->bytes) {
         return OTHER;
     }
-    enum pw_err err = pw_store_read_at(shelf, job->out->object, &bytes);
-    if (err != PW_E_OK) {
-        errno = err == PW_E_NOMEM ? ENOMEM : errno;
-        return UNREADABLE;
-    }
-    return is_same(job, pw_buf_span(&bytes)) ? SAME : OTHER;
+    PW_CLEANUP(pw_file_close)
+    int fd =
+        openat(shelf, job->out->object, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? UNREADABLE : compare(job, fd);
 }
 
 /* obj/ab of an object ab…; made, and durably so, when it is the first. */

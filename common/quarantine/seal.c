@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/quarantine/seal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
+
+enum { PIECE = 1 << 14 };
 
 static const uint8_t opening[8] = {'P', 'W', 'Q', 'S', 0, PW_SEAL_VERSION, 0, 0};
 
@@ -156,7 +160,7 @@ pw_seal_check(struct pw_span bytes, const uint8_t name[static PW_SEAL_NAME],
         return refuse(why, "its SHA-256 does not fit");
     }
     if (memcmp(bytes.ptr, opening, sizeof opening) != 0) {
-        return pw_fail(why, PW_E_FORMAT,
+        return pw_fail(why, PW_E_USAGE,
                        "the sealed object is not of version %d, which this program reads; "
                        "use the release that wrote it",
                        PW_SEAL_VERSION);
@@ -164,6 +168,51 @@ pw_seal_check(struct pw_span bytes, const uint8_t name[static PW_SEAL_NAME],
     return memcmp(bytes.ptr + sizeof opening, name, PW_SEAL_NAME) == 0
                ? PW_E_OK
                : refuse(why, "it is another one under this name");
+}
+
+/* Fill `out` from the file. */
+static enum pw_err
+read_piece(int fd, uint8_t *out, size_t len)
+{
+    while (len > 0) {
+        ssize_t got = read(fd, out, len);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? PW_E_IO : PW_E_FORMAT;
+        }
+        out += got;
+        len -= (size_t)got;
+    }
+    return PW_E_OK;
+}
+
+enum pw_err
+pw_seal_check_fd(int fd, uint64_t size, const uint8_t name[static PW_SEAL_NAME])
+{
+    uint8_t piece[PIECE];
+    uint8_t sum[PW_SEAL_SUM];
+    crypto_hash_sha256_state state;
+    if (size < PW_SEAL_HEAD + PW_SEAL_MORE + PW_SEAL_SUM) {
+        return PW_E_FORMAT;
+    }
+    uint64_t left = size - PW_SEAL_SUM;
+    enum pw_err err = read_piece(fd, piece, PW_SEAL_FIXED);
+    if (err != PW_E_OK || memcmp(piece, opening, sizeof opening) != 0 ||
+        memcmp(piece + sizeof opening, name, PW_SEAL_NAME) != 0) {
+        return err != PW_E_OK ? err : PW_E_FORMAT;
+    }
+    crypto_hash_sha256_init(&state);
+    for (size_t len = PW_SEAL_FIXED; err == PW_E_OK && left > 0;) {
+        crypto_hash_sha256_update(&state, piece, len);
+        left -= len;
+        len = left < sizeof piece ? (size_t)left : sizeof piece;
+        err = read_piece(fd, piece, len);
+    }
+    crypto_hash_sha256_final(&state, sum);
+    err = err == PW_E_OK ? read_piece(fd, piece, PW_SEAL_SUM) : err;
+    return err == PW_E_OK && memcmp(piece, sum, sizeof sum) != 0 ? PW_E_FORMAT : err;
 }
 
 enum pw_err

@@ -63,7 +63,17 @@ bool pw_seal_write(int fd, const uint8_t public[static PW_SEAL_KEY],
 /* Whether these are a sealed object's first bytes; it may be damaged all the same. */
 bool pw_seal_is(struct pw_span bytes);
 
-/* Whole, of a known version, and by its own words the object `name`. No key is needed. */
+/*
+ * The same of a file of `size` bytes, read from its beginning a piece at a time.
+ * PW_E_FORMAT, PW_E_IO (errno says more).
+ */
+PW_CHECK_RESULT enum pw_err pw_seal_check_fd(int fd, uint64_t size,
+                                             const uint8_t name[static PW_SEAL_NAME]);
+
+/*
+ * Whole, of a known version, and by its own words the object `name`. No key is needed.
+ * PW_E_FORMAT; PW_E_USAGE: it is whole, but of another version.
+ */
 PW_CHECK_RESULT enum pw_err pw_seal_check(struct pw_span bytes,
                                           const uint8_t name[static PW_SEAL_NAME],
                                           struct pw_why *why);

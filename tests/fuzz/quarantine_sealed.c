@@ -26,6 +26,16 @@ must(bool holds)
     }
 }
 
+/* The same bytes as a file: read in pieces, they must be found the same. */
+static void
+check_file(struct pw_span bytes, bool whole)
+{
+    int fd = memfd_create("object", MFD_CLOEXEC);
+    must(fd >= 0 && pw_file_write_all(fd, bytes) == PW_E_OK && lseek(fd, 0, SEEK_SET) == 0);
+    must((pw_seal_check_fd(fd, bytes.len, name) == PW_E_OK) == whole);
+    close(fd);
+}
+
 static enum pw_err
 read_sealed(struct pw_span bytes, struct pw_buf *plain)
 {
@@ -33,6 +43,7 @@ read_sealed(struct pw_span bytes, struct pw_buf *plain)
     struct pw_why why = {{0}};
     enum pw_err err = pw_seal_check(bytes, name, &why);
     must(err == PW_E_OK || why.text[0] != '\0');
+    check_file(bytes, err == PW_E_OK);
     err = pw_seal_open_box(bytes, secret, key, &why);
     err = err == PW_E_OK ? pw_seal_open(bytes, name, key, plain, &why) : err;
     must(err == PW_E_OK || (plain->len == 0 && why.text[0] != '\0'));
