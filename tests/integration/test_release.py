@@ -367,6 +367,9 @@ def test_a_damaged_object_is_not_sent(rig):
     path.write_bytes(body)
     assert "damaged" in one(rig, entry, "--override", "import.denied")["error"]
     assert quiet(rig.consumer) and states(rig) == {entry: "hold"}
+    rig.stop()
+    aside = [line for line in rig.lines() if line.get("detail", {}).get("what") == "corrupt"]
+    assert [(line["level"], line["detail"]["entry"]) for line in aside] == [("high", entry)]
 
 
 def test_a_sealed_one_is_opened_by_the_operator_alone(tmp_path, sockets):
