@@ -345,21 +345,26 @@ clear_place(const char *path, struct pw_why *why)
                : pw_fail(why, PW_E_CREATE, "%s: %s; remove it", path, strerror(errno));
 }
 
-/* Two that start at once must not take each other's socket for a dead one's. */
+/*
+ * Two that start at once must not take each other's socket for a dead one's. A file that
+ * nobody else may open: a folder can be locked by whoever may read it.
+ */
 static enum pw_err
-lock_folder(const char *path, int *folder, struct pw_why *why)
+lock_place(const char *path, int *lock, struct pw_why *why)
 {
     char name[PATH_MAX];
-    (void)split_path(path, name);
-    *folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*folder < 0) {
-        return pw_fail(why, PW_E_CREATE,
-                       "%s: its folder: %s; make it, or name another path", path,
-                       strerror(errno));
+    if (snprintf(name, sizeof name, "%s.lock", path) >= (int)sizeof name) {
+        return pw_fail(why, PW_E_CREATE, "%.64s…: the path is too long", path);
     }
-    if (flock(*folder, LOCK_EX | LOCK_NB) != 0) {
-        return pw_fail(why, PW_E_BUSY,
-                       "%s: another process is changing its folder; try again", path);
+    *lock = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*lock < 0) {
+        return pw_fail(why, PW_E_CREATE,
+                       "%s: %s; make its folder, and writable for this user, or name "
+                       "another path",
+                       name, strerror(errno));
+    }
+    if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        return pw_fail(why, PW_E_BUSY, "%s: another wall is opening it; try again", path);
     }
     return PW_E_OK;
 }
@@ -391,8 +396,8 @@ static enum pw_err
 start_listening(struct pw_control *control, struct pw_why *why)
 {
     const char *path = control->options.path;
-    PW_CLEANUP(pw_file_close) int folder = -1;
-    enum pw_err err = lock_folder(path, &folder, why);
+    PW_CLEANUP(pw_file_close) int lock = -1;
+    enum pw_err err = lock_place(path, &lock, why);
     err = err == PW_E_OK ? clear_place(path, why) : err;
     err = err == PW_E_OK ? bind_socket(control, why) : err;
     if (err != PW_E_OK) {

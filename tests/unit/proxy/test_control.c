@@ -2,6 +2,7 @@
 #include "tests/unit/check.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,12 +228,21 @@ set_up(void **state)
     return 0;
 }
 
+static void
+remove_lock(const char *path)
+{
+    char name[PATH_MAX];
+    snprintf(name, sizeof name, "%s.lock", path);
+    (void)unlink(name);
+}
+
 static int
 tear_down(void **state)
 {
     (void)state;
     pw_control_close(&rig.control);
     (void)unlink(rig.path);
+    remove_lock(rig.path);
     return rmdir(rig.folder);
 }
 
@@ -524,7 +534,7 @@ what_is_no_socket_stays(void **state)
     assert_int_equal(access(rig.path, F_OK), 0);
     wall.path = "/tmp/pw-control-none/control.sock";
     assert_int_equal(pw_control_open(&wall, &rig.control, &why), PW_E_CREATE);
-    assert_non_null(strstr(why.text, "No such file or directory; make it, or name"));
+    assert_non_null(strstr(why.text, "No such file or directory; make its folder"));
 }
 
 static void
@@ -566,6 +576,7 @@ a_long_path_is_reached_through_its_folder(void **state)
     say(fd, BYTES("echo\n"));
     assert_string_equal(hear(fd), "{\"ok\":true,\"said\":\"\"}\n");
     pw_control_close(&rig.control);
+    remove_lock(path);
     assert_int_equal(rmdir(folder), 0); /* the socket is gone */
 }
 
