@@ -73,9 +73,10 @@ pw_follow_has(const struct pw_follow *follow, const struct pw_line_read *line)
 }
 
 void
-pw_follow_begin(struct pw_follow *follow, const struct pw_line_read *line)
+pw_follow_begin(struct pw_follow *follow, const struct pw_line_read *line, bool mended)
 {
     reset(follow);
+    follow->first_told = mended || line->seq > 1;
     memcpy(follow->at.id, line->chain.ptr, line->chain.len);
     memcpy(follow->at.hash, line->prev, sizeof follow->at.hash);
     follow->first = line->seq;
@@ -262,7 +263,8 @@ pw_follow_line(struct pw_follow *follow, struct pw_span text,
         jump(follow, line);
         follow->sealed = line->seq - 1;
     }
-    bool told_well = pw_follow_mend(follow, line) || line->seq == follow->first;
+    bool told_well =
+        pw_follow_mend(follow, line) || (line->seq == follow->first && follow->first_told);
     enum pw_chain_fault inside = judge_content(follow, line);
     inside = inside != PW_CHAIN_FAULT_NONE ? inside : judge_gap(follow, line);
     inside = inside != PW_CHAIN_FAULT_NONE || told_well ? inside : PW_CHAIN_FAULT_TORN;

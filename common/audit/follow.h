@@ -45,6 +45,7 @@ struct pw_follow {
     bool begun;
     bool knows_tree;
     uint64_t first;    /* seq of the first line that was seen */
+    bool first_told;   /* it needs no torn line before it, or there was one */
     uint64_t sealed;   /* size of the newest checkpoint that holds, or first - 1 */
     uint64_t seals;    /* checkpoints that hold */
     uint64_t untested; /* checkpoints that came before the tree was known */
@@ -68,9 +69,12 @@ bool pw_follow_has(const struct pw_follow *follow, const struct pw_line_read *li
 
 /*
  * Begin another chain with this line. It is told by its tree when it is not its first; the
- * line itself is then given to pw_follow_line.
+ * line itself is then given to pw_follow_line. `mended` is what pw_follow_mend said of the
+ * line, in the chain before. What a line in the middle of a chain tells of may stand in a
+ * file that is not given, so it is believed.
  */
-void pw_follow_begin(struct pw_follow *follow, const struct pw_line_read *line);
+void pw_follow_begin(struct pw_follow *follow, const struct pw_line_read *line,
+                     bool mended);
 
 /*
  * The next line of the chain; `text` is without its LF. What does not fit goes to `found`;

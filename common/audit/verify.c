@@ -186,9 +186,9 @@ refuse_chain(struct pw_verify *verify, const struct pw_line_read *line,
 static void
 begin_chain(struct pw_verify *verify, const struct pw_line_read *line)
 {
-    (void)pw_follow_mend(&verify->follow, line);
+    bool mended = pw_follow_mend(&verify->follow, line);
     end_chain(verify);
-    pw_follow_begin(&verify->follow, line);
+    pw_follow_begin(&verify->follow, line, mended);
     verify->spliced[0] = '\0';
     verify->point = verify->options.points == NULL
                         ? NULL

@@ -265,6 +265,21 @@ def test_a_key_may_be_given_as_file_public_half_or_text(traffic):
     assert "none of the keys has signed" in verify("--config", traffic.wall.config, code=BROKEN).stdout
 
 
+def test_a_torn_line_that_a_new_chain_tells_of_is_missed_too(traffic):
+    wall = traffic.wall
+    run_once(traffic)
+    wall.log.write_bytes(wall.log.read_bytes() + b'{"ts":"half a line')  # behind the end: a new chain must begin
+    run_once(traffic)
+    told = chain_of(wall)
+    assert (told["what"], told["torn"]["bytes"]) == ("broken", len(b'{"ts":"half a line'))
+    lines = wall.log.read_bytes().splitlines(True)
+    at = lines.index(b'{"ts":"half a line\n')
+    wall.log.write_bytes(b"".join(lines[at:]))
+    assert "that line is not there" not in verify("--key", wall.state / "audit.pub", wall.log).stdout
+    wall.log.write_bytes(b"".join(lines[at + 1:]))
+    assert "that line is not there" in both(wall, code=BROKEN).stdout
+
+
 KILLS = int(os.environ.get("PW_AUDIT_KILLS", "3"))
 
 

@@ -122,7 +122,8 @@ class Fault(NamedTuple):
 
 
 class Chain:
-    def __init__(self, line: Line):
+    def __init__(self, line: Line, mended: bool):
+        self.first_told = mended or line.seq > 1  # what a later line tells of may be in a file that is not given
         self.id, self.first, self.next = line.chain, line.seq, line.seq
         self.prev = line.prev
         self.tree = Tree() if line.seq == 1 else None  # type: Optional[Tree]
@@ -179,9 +180,9 @@ class Verifier:
                     self.fault("chain.spliced", file, number, line.seq)
                 self.refused = line.chain
                 return
-            self.mend(line)
+            mended = self.mend(line)
             self.end_chain()
-            self.chains.append(Chain(line))
+            self.chains.append(Chain(line, mended))
             self.refused = None
         self.link(self.chains[-1], line, file, number)
 
@@ -202,7 +203,7 @@ class Verifier:
             if wrong == "line.behind":
                 return
             chain.tree, chain.sealed = None, line.seq - 1
-        if not self.mend(line) and line.seq != chain.first:
+        if not self.mend(line) and not (line.seq == chain.first and chain.first_told):
             self.fault("line.torn_gone", file, number, line.seq)
         self.inside(chain, line, file, number)
         entry = sha256(line.text)
