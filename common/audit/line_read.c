@@ -142,7 +142,9 @@ read_before(struct pw_span line, struct pw_line_read *out)
         return true;
     }
     out->before = pw_cursor_until(&cur, '"');
-    return !cur.truncated;
+    expect(&cur, ",\"seq\":");
+    out->before_seq = take_uint(&cur);
+    return !cur.truncated && pw_chain_is_id(out->before);
 }
 
 /*

@@ -17,8 +17,9 @@ struct pw_line_read {
     uint8_t prev[PW_TREE_HASH];
 
     struct pw_span
-        before; /* `start`: the chain that this one could not continue; or empty */
-    bool torn;  /* `start`: it tells of a line that a crash cut short */
+        before;          /* `start`: the chain that this one could not continue; or empty */
+    uint64_t before_seq; /* its last line */
+    bool torn;           /* `start`: it tells of a line that a crash cut short */
     uint64_t torn_bytes;
     uint8_t torn_sha256[PW_TREE_HASH];
 

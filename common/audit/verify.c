@@ -104,6 +104,17 @@ say(struct pw_verify *verify, enum pw_chain_fault fault, struct pw_place at, uin
 
 /* ---- chains ---- */
 
+enum { FIRST_CHAINS = 4 };
+
+/* An empty id stays empty. */
+static void
+copy_id(char out[static PW_CHAIN_ID], struct pw_span id)
+{
+    for (size_t i = 0; i < id.len && i < PW_CHAIN_ID - 1; i++) {
+        out[i] = (char)id.ptr[i];
+    }
+}
+
 static bool
 is_of_state(const struct pw_verify *verify)
 {
@@ -131,31 +142,26 @@ end_chain(struct pw_verify *verify)
     if (!follow->begun) {
         return;
     }
-    struct pw_verify_chain chain = {
-        .first = follow->first,
-        .last = follow->at.tree.size,
-        .sealed = follow->sealed,
-        .seals = follow->seals,
-        .unsealed = pw_follow_unsealed(follow),
-        .closed = is_closed(verify),
-    };
-    memcpy(chain.id, follow->at.id, sizeof chain.id);
-    if (verify->chain_count < PW_VERIFY_CHAINS) {
-        verify->chains[verify->chain_count] = chain;
-    }
-    verify->chain_count++;
-    verify->open_chains += chain.first != 1 || !chain.closed;
+    struct pw_verify_chain *chain = &verify->chains[verify->chain_count - 1];
+    chain->first = follow->first;
+    chain->last = follow->at.tree.size;
+    chain->sealed = follow->sealed;
+    chain->seals = follow->seals;
+    chain->unsealed = pw_follow_unsealed(follow);
+    chain->closed = is_closed(verify);
+    chain->end = follow->where;
+    verify->open_chains += chain->first != 1 || !chain->closed;
 }
 
-static bool
-was_here(const struct pw_verify *verify, struct pw_span id)
+static const struct pw_verify_chain *
+find_chain(const struct pw_verify *verify, struct pw_span id)
 {
-    for (size_t i = 0; i < verify->chain_count && i < PW_VERIFY_CHAINS; i++) {
+    for (size_t i = 0; i < verify->chain_count; i++) {
         if (pw_span_equal(id, pw_span_str(verify->chains[i].id))) {
-            return true;
+            return &verify->chains[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Another chain may begin in another file, or when its first line names the one before. */
@@ -163,7 +169,7 @@ static bool
 may_begin(const struct pw_verify *verify, const struct pw_line_read *line, bool file_starts)
 {
     const struct pw_follow *follow = &verify->follow;
-    if (was_here(verify, line->chain)) {
+    if (find_chain(verify, line->chain) != NULL) {
         return false;
     }
     bool names_it = line->seq == 1 && pw_line_is(line, "start") &&
@@ -183,16 +189,40 @@ refuse_chain(struct pw_verify *verify, const struct pw_line_read *line,
     say(verify, PW_CHAIN_FAULT_SPLICED, place, line->seq, line->seq);
 }
 
-static void
+static bool
+make_room(struct pw_verify *verify)
+{
+    if (verify->chain_count < verify->chain_room) {
+        return true;
+    }
+    size_t room = verify->chain_room == 0 ? FIRST_CHAINS : verify->chain_room * 2;
+    struct pw_verify_chain *chains = realloc(verify->chains, room * sizeof *chains);
+    if (chains == NULL) {
+        return false;
+    }
+    verify->chains = chains;
+    verify->chain_room = room;
+    return true;
+}
+
+static enum pw_err
 begin_chain(struct pw_verify *verify, const struct pw_line_read *line)
 {
+    if (!make_room(verify)) {
+        return PW_E_NOMEM;
+    }
     bool mended = pw_follow_mend(&verify->follow, line);
     end_chain(verify);
+    struct pw_verify_chain *chain = &verify->chains[verify->chain_count++];
+    *chain = (struct pw_verify_chain){.before_seq = line->before_seq};
+    copy_id(chain->id, line->chain);
+    copy_id(chain->before, line->before);
     pw_follow_begin(&verify->follow, line, mended);
     verify->spliced[0] = '\0';
     verify->point = verify->options.points == NULL
                         ? NULL
                         : find_point(verify->options.points, line->chain);
+    return PW_E_OK;
 }
 
 /* ---- lines ---- */
@@ -234,7 +264,7 @@ compare_point(struct pw_verify *verify, struct pw_place place, uint64_t seq)
     }
 }
 
-static void
+static enum pw_err
 take_text(struct pw_verify *verify, struct pw_span text, struct pw_place place,
           bool file_starts)
 {
@@ -244,14 +274,17 @@ take_text(struct pw_verify *verify, struct pw_span text, struct pw_place place,
     if (!pw_line_read(text, &line)) {
         pw_follow_torn(follow, text, place, &found);
         add_fault(verify, &found);
-        return;
+        return PW_E_OK;
     }
     if (!pw_follow_has(follow, &line)) {
         if (!may_begin(verify, &line, file_starts)) {
             refuse_chain(verify, &line, place);
-            return;
+            return PW_E_OK;
         }
-        begin_chain(verify, &line);
+        enum pw_err err = begin_chain(verify, &line);
+        if (err != PW_E_OK) {
+            return err;
+        }
     }
     pw_follow_line(follow, text, &line, place, &found);
     add_fault(verify, &found);
@@ -259,6 +292,7 @@ take_text(struct pw_verify *verify, struct pw_span text, struct pw_place place,
         compare_state(verify, place, line.seq);
         compare_point(verify, place, line.seq);
     }
+    return PW_E_OK;
 }
 
 /* Bytes without an end are the beginning of the next file's first line, or torn. */
@@ -288,7 +322,8 @@ pw_verify_file(struct pw_verify *verify, int fd)
     }
     lines->fd = fd;
     size_t file = verify->files++;
-    while (pw_lines_next(lines, &text)) {
+    enum pw_err err = PW_E_OK;
+    while (err == PW_E_OK && pw_lines_next(lines, &text)) {
         struct pw_place place = {file, lines->number};
         settle_rest(verify, text);
         if (!lines->ended) {
@@ -298,9 +333,9 @@ pw_verify_file(struct pw_verify *verify, int fd)
             break;
         }
         verify->lines++;
-        take_text(verify, text, place, lines->number == 1);
+        err = take_text(verify, text, place, lines->number == 1);
     }
-    enum pw_err err = lines->failed ? PW_E_IO : PW_E_OK;
+    err = lines->failed ? PW_E_IO : err;
     free(lines);
     return err;
 }
@@ -330,12 +365,50 @@ pw_verify_free(struct pw_verify **verify)
 {
     if (*verify != NULL) {
         free((*verify)->rest);
+        free((*verify)->chains);
         free(*verify);
     }
     *verify = NULL;
 }
 
-/* Of chains that are not here at all, only the newest is missed: the log keeps no more. */
+/* What no file has can be an older file, or one that somebody took away. */
+static void
+miss_chain(struct pw_verify *verify, const char *id, uint64_t seq)
+{
+    for (size_t i = 0; i < verify->missing_count && i < PW_VERIFY_MISSING; i++) {
+        struct pw_verify_missing *known = &verify->missing[i];
+        if (strcmp(known->id, id) == 0) {
+            known->seq = known->seq > seq ? known->seq : seq;
+            return;
+        }
+    }
+    if (verify->missing_count < PW_VERIFY_MISSING) {
+        struct pw_verify_missing *missing = &verify->missing[verify->missing_count];
+        missing->seq = seq;
+        copy_id(missing->id, pw_span_str(id));
+    }
+    verify->missing_count++;
+}
+
+/* What the chains' first lines say of those before them. */
+static void
+compare_befores(struct pw_verify *verify)
+{
+    for (size_t i = 0; i < verify->chain_count; i++) {
+        const struct pw_verify_chain *chain = &verify->chains[i];
+        const struct pw_verify_chain *before =
+            find_chain(verify, pw_span_str(chain->before));
+        if (chain->before[0] != '\0' && before == NULL) {
+            miss_chain(verify, chain->before, chain->before_seq);
+        }
+        if (before != NULL && before->last < chain->before_seq) {
+            say(verify, PW_CHAIN_FAULT_ENDS, before->end, before->last + 1,
+                chain->before_seq);
+        }
+    }
+}
+
+/* The log goes on with the newest chain, so that one cannot be in an older file. */
 static void
 miss_points(struct pw_verify *verify)
 {
@@ -343,9 +416,13 @@ miss_points(struct pw_verify *verify)
     for (size_t i = 0; points != NULL && i < points->count; i++) {
         const struct pw_verify_point *point = &points->list[i];
         bool newest = i + 1 == points->count;
-        if (!point->seen && (newest || was_here(verify, pw_span_str(point->chain)))) {
+        bool here = find_chain(verify, pw_span_str(point->chain)) != NULL;
+        if (!point->seen && (newest || here)) {
             say(verify, PW_CHAIN_FAULT_SHORT, verify->follow.where, point->size,
                 point->size);
+        }
+        if (!here) {
+            miss_chain(verify, point->chain, point->size);
         }
     }
 }
@@ -360,8 +437,10 @@ pw_verify_end(struct pw_verify *verify)
         say(verify, PW_CHAIN_FAULT_AHEAD, verify->follow.where, state->tree.size,
             state->tree.size);
     }
+    compare_befores(verify);
     miss_points(verify);
-    bool open = verify->open_chains > 0 || verify->unfinished || verify->lines == 0;
+    bool open = verify->open_chains > 0 || verify->missing_count > 0 ||
+                verify->unfinished || verify->lines == 0;
     verify->verdict = verify->fault_count > 0 ? PW_VERIFY_BROKEN
                       : open                  ? PW_VERIFY_OPEN
                                               : PW_VERIFY_COMPLETE;

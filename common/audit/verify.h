@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Verifying a log: every line, every checkpoint, and what is known from elsewhere of how
- * far it goes. In constant memory, but for the lists of faults and chains, which have caps.
+ * far it goes. In constant memory, but for the list of chains; the other lists have caps.
  */
 #ifndef PW_COMMON_AUDIT_VERIFY_H
 #define PW_COMMON_AUDIT_VERIFY_H
@@ -40,7 +40,7 @@ enum pw_verify_verdict {
     PW_VERIFY_COMPLETE,
 };
 
-enum { PW_VERIFY_FAULTS = 64, PW_VERIFY_CHAINS = 64 };
+enum { PW_VERIFY_FAULTS = 64, PW_VERIFY_MISSING = 64 };
 
 struct pw_verify_chain {
     char id[PW_CHAIN_ID];
@@ -50,6 +50,15 @@ struct pw_verify_chain {
     uint64_t seals;
     uint64_t unsealed; /* lines behind them */
     bool closed;
+    struct pw_place end;
+    char before[PW_CHAIN_ID]; /* the chain that its start names, or empty */
+    uint64_t before_seq;
+};
+
+/* A chain that a start or a checkpoint tells of, and of which no file has a line. */
+struct pw_verify_missing {
+    char id[PW_CHAIN_ID];
+    uint64_t seq; /* it has so many lines, at least */
 };
 
 struct pw_verify_options {
@@ -77,9 +86,12 @@ struct pw_verify {
     bool unfinished; /* the last line has no end */
     struct pw_found faults[PW_VERIFY_FAULTS];
     uint64_t fault_count; /* also of those that did not fit */
-    struct pw_verify_chain chains[PW_VERIFY_CHAINS];
-    uint64_t chain_count;
+    struct pw_verify_chain *chains;
+    size_t chain_count;
+    size_t chain_room;
     uint64_t open_chains; /* that do not begin at 1, or are not closed */
+    struct pw_verify_missing missing[PW_VERIFY_MISSING];
+    size_t missing_count; /* also of those that did not fit */
     enum pw_verify_verdict verdict;
 };
 
@@ -87,7 +99,7 @@ struct pw_verify {
 struct pw_verify *pw_verify_new(const struct pw_verify_options *options);
 void pw_verify_free(struct pw_verify **verify);
 
-/* The next file, from where `fd` stands. PW_E_IO leaves errno. */
+/* The next file, from where `fd` stands. PW_E_IO leaves errno; PW_E_NOMEM. */
 PW_CHECK_RESULT enum pw_err pw_verify_file(struct pw_verify *verify, int fd);
 
 /* There are no more: the verdict, and what else can be said now, are in the struct. */

@@ -28,6 +28,7 @@ enum {
     OPEN = 2,
     KEYS = 16,
     POINTS_FILE_MAX = 256 * 1024 * 1024,
+    SHOWN_CHAINS = 64,
 };
 
 struct file {
@@ -373,6 +374,21 @@ print_chain(const struct pw_verify_chain *chain)
 }
 
 static void
+print_missing(const struct pw_verify *verify)
+{
+    for (size_t i = 0; i < shown(verify->missing_count, PW_VERIFY_MISSING); i++) {
+        const struct pw_verify_missing *missing = &verify->missing[i];
+        printf("chain %s: is known to go up to seq %" PRIu64
+               ", and no file given has a line of it; if these are all, it was removed\n",
+               missing->id, missing->seq);
+    }
+    if (verify->missing_count > PW_VERIFY_MISSING) {
+        printf("and %zu more chains that are in no file\n",
+               verify->missing_count - PW_VERIFY_MISSING);
+    }
+}
+
+static void
 print_words(const struct job *job, const struct pw_verify *verify)
 {
     for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {
@@ -381,9 +397,13 @@ print_words(const struct job *job, const struct pw_verify *verify)
     if (verify->fault_count > PW_VERIFY_FAULTS) {
         printf("and %" PRIu64 " more\n", verify->fault_count - PW_VERIFY_FAULTS);
     }
-    for (size_t i = 0; i < shown(verify->chain_count, PW_VERIFY_CHAINS); i++) {
+    for (size_t i = 0; i < shown(verify->chain_count, SHOWN_CHAINS); i++) {
         print_chain(&verify->chains[i]);
     }
+    if (verify->chain_count > SHOWN_CHAINS) {
+        printf("and %zu more chains\n", verify->chain_count - SHOWN_CHAINS);
+    }
+    print_missing(verify);
     if (verify->unfinished) {
         pw_command_print_plain(stdout, name_of(job, &verify->rest_at));
         printf(":%" PRIu64 ": the last line is cut short\n", verify->rest_at.line);
@@ -438,10 +458,20 @@ print_json(const struct job *job, const struct pw_verify *verify)
     pw_json_uint(&json, "torn", verify->follow.mended);
     pw_json_bool(&json, "unfinished", verify->unfinished);
     pw_json_array(&json, "chains");
-    for (size_t i = 0; i < shown(verify->chain_count, PW_VERIFY_CHAINS); i++) {
+    for (size_t i = 0; i < shown(verify->chain_count, SHOWN_CHAINS); i++) {
         json_chain(&json, &verify->chains[i]);
     }
     pw_json_end_array(&json);
+    pw_json_uint(&json, "chains_total", verify->chain_count);
+    pw_json_array(&json, "missing");
+    for (size_t i = 0; i < shown(verify->missing_count, PW_VERIFY_MISSING); i++) {
+        pw_json_object(&json, NULL);
+        pw_json_str(&json, "chain", verify->missing[i].id);
+        pw_json_uint(&json, "seq", verify->missing[i].seq);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    pw_json_uint(&json, "missing_total", verify->missing_count);
     pw_json_uint(&json, "faults_total", verify->fault_count);
     pw_json_array(&json, "faults");
     for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {

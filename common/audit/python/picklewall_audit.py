@@ -27,6 +27,7 @@ ZEROS = "0" * 64
 _LINE = re.compile(
     rb'\{"ts":"[^"]{27}","schema":"picklewall\.audit/1","event":"([a-z_]+)","id":"[^"]{26}","seq":([0-9]{1,16}),'
     rb'.*,"chain":"([A-Za-z0-9._/-]{1,96})","prev":"([0-9a-f]{64})"\}', re.DOTALL)
+_ID = re.compile(r"[A-Za-z0-9._/-]{1,96}")
 _CHECKPOINT = re.compile(rb'(.*,"checkpoint":\{"size":([0-9]{1,16}),"note":")([^"]*)"\},"chain":"[^"]*","prev":"[^"]*"\}',
                          re.DOTALL)
 _NOTE = re.compile(r"((?:[^\n]+\n)+)\n((?:\u2014 [^\n]+\n)+)")
@@ -126,6 +127,10 @@ class Chain:
         self.first_told = mended or line.seq > 1  # what a later line tells of may be in a file that is not given
         self.id, self.first, self.next = line.chain, line.seq, line.seq
         self.prev = line.prev
+        before = line.told("before")
+        self.before, self.before_seq = before.get("chain"), before.get("seq")
+        if before and not (isinstance(self.before_seq, int) and _ID.fullmatch(self.before)):
+            raise ValueError("no chain is called that")
         self.tree = Tree() if line.seq == 1 else None  # type: Optional[Tree]
         self.sealed = line.seq - 1
         self.last_event = ""
@@ -296,7 +301,13 @@ class Verifier:
 
     def end(self) -> Result:
         self.end_chain()
-        whole = self.chains and all(chain.first == 1 and chain.closed for chain in self.chains) and not self.rest
+        ends = {chain.id: chain.next - 1 for chain in self.chains}
+        told = [(chain.before, chain.before_seq) for chain in self.chains if chain.before]
+        for before, seq in told:
+            if ends.get(before, seq) < seq:
+                self.fault("chain.short", "", 0, ends[before] + 1)
+        whole = (self.chains and all(chain.first == 1 and chain.closed for chain in self.chains)
+                 and all(before in ends for before, _ in told) and not self.rest)
         verdict = BROKEN if self.faults else COMPLETE if whole else OPEN
         return Result(verdict, self.faults, self.chains, self.lines)
 

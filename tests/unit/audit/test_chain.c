@@ -85,6 +85,17 @@ push(struct pw_audit *audit, enum pw_audit_event event)
     assert_int_equal(pw_audit_push(audit, &record, 1), PW_E_OK);
 }
 
+/* It says how the chain began, as that of a wall does. */
+static void
+push_start(struct pw_audit *audit)
+{
+    struct pw_audit_record record = {
+        .wall_ns = pw_clock_wall(), .channel = -1, .event = PW_EVENT_START};
+    assert_true(asprintf(&record.detail, "\"detail\":{%s}", pw_audit_chain_news(audit)) >
+                0);
+    assert_int_equal(pw_audit_push(audit, &record, 1), PW_E_OK);
+}
+
 /* A start, so many events, and, when it is closed, a stop. */
 static void
 write_log(const char *key_folder, size_t events, bool stop)
@@ -92,7 +103,7 @@ write_log(const char *key_folder, size_t events, bool stop)
     struct pw_why why = {{0}};
     struct pw_audit *audit = open_log(key_folder, &why);
     assert_non_null(audit);
-    push(audit, PW_EVENT_START);
+    push_start(audit);
     for (size_t i = 0; i < events; i++) {
         push(audit, PW_EVENT_CONFIG);
     }
@@ -124,8 +135,13 @@ verify_with(const struct pw_chain_state *state, struct pw_verify_points *points,
     assert_int_equal(pw_verify_file(verify, fd), PW_E_OK);
     pw_verify_end(verify);
     if (seen != NULL) {
+        static struct pw_verify_chain chains[8];
         *seen = *verify;
         seen->rest = NULL;
+        for (size_t i = 0; i < verify->chain_count && i < PW_COUNT(chains); i++) {
+            chains[i] = verify->chains[i];
+        }
+        seen->chains = chains;
     }
     return verify->verdict;
 }
@@ -217,6 +233,107 @@ the_end_of_a_log_is_known_from_the_state_and_the_mirror(void **state)
     pw_verify_points_free(&points);
     pw_buf_free(&mirror);
     pw_buf_free(&whole);
+}
+
+/* Two chains in one log: the state of the first was lost. */
+struct before_case {
+    const char *name;
+    size_t from, to; /* these lines of it are taken out */
+    enum pw_verify_verdict verdict;
+    enum pw_chain_fault fault;
+    size_t missing;
+};
+
+/* A run is start, two events, a stop and the seal: five lines. */
+static const struct before_case before_cases[] = {
+    {"all of it", 0, 0, PW_VERIFY_COMPLETE, PW_CHAIN_FAULT_NONE, 0},
+    {"without the last run of the first chain", 5, 10, PW_VERIFY_BROKEN,
+     PW_CHAIN_FAULT_ENDS, 0},
+    {"without the last line of the first chain", 9, 10, PW_VERIFY_BROKEN,
+     PW_CHAIN_FAULT_ENDS, 0},
+    {"without the first chain", 0, 10, PW_VERIFY_OPEN, PW_CHAIN_FAULT_NONE, 1},
+};
+
+static size_t
+lines_end(const struct pw_buf *text, size_t lines)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < lines; i++) {
+        const uint8_t *end = memchr(text->bytes + at, '\n', text->len - at);
+        assert_non_null(end);
+        at = (size_t)(end - text->bytes) + 1;
+    }
+    return at;
+}
+
+static void
+a_chain_must_be_there_as_far_as_the_next_one_says(void **state)
+{
+    (void)state;
+    static struct pw_verify seen;
+    struct pw_buf whole;
+    write_log(folder, 2, true);
+    write_log(folder, 2, true);
+    unlink(in_folder("audit.chain"));
+    usleep(2000); /* the milliseconds are the name of a chain */
+    write_log(folder, 2, true);
+    read_log(&whole);
+    for (size_t i = 0; i < PW_COUNT(before_cases); i++) {
+        const struct before_case *c = &before_cases[i];
+        struct pw_buf made = {.limit = whole.limit};
+        size_t to = lines_end(&whole, c->to);
+        struct pw_span head = {whole.bytes, lines_end(&whole, c->from)};
+        struct pw_span tail = {whole.bytes + to, whole.len - to};
+        assert_int_equal(pw_buf_append(&made, head), PW_E_OK);
+        assert_int_equal(pw_buf_append(&made, tail), PW_E_OK);
+        replace_log(pw_buf_span(&made));
+        check_case(c->name, verify_with(NULL, NULL, &seen) == c->verdict);
+        check_case(c->name, seen.faults[0].fault == c->fault);
+        check_case(c->name, seen.missing_count == c->missing);
+        pw_buf_free(&made);
+    }
+    pw_buf_free(&whole);
+}
+
+static void
+more_chains_than_are_shown_are_all_known(void **state)
+{
+    (void)state;
+    static struct pw_verify seen;
+    enum { CHAINS = 70 };
+    for (size_t i = 0; i < CHAINS; i++) {
+        unlink(in_folder("audit.chain"));
+        usleep(2000); /* the milliseconds are the name of a chain */
+        write_log(folder, 0, true);
+    }
+    assert_int_equal(verify_with(NULL, NULL, &seen), PW_VERIFY_COMPLETE);
+    assert_int_equal(seen.chain_count, CHAINS);
+}
+
+static void
+a_chain_that_only_the_mirror_knows_is_missed(void **state)
+{
+    (void)state;
+    static struct pw_verify seen;
+    struct pw_why why = {{0}};
+    struct pw_verify_points points = {0};
+    struct pw_buf mirror = {.limit = 1 << 20};
+    write_log(folder, 2, true);
+    unlink(in_folder("audit.chain"));
+    unlink(in_folder("audit.jsonl"));
+    usleep(2000); /* the milliseconds are the name of a chain */
+    write_log(folder, 2, true);
+    struct pw_note_key key = public_key();
+    assert_int_equal(pw_file_read(in_folder("mirror"), &mirror), PW_E_OK);
+    assert_int_equal(pw_verify_points_add(&points, pw_buf_span(&mirror), &key, 1, &why),
+                     PW_E_OK);
+    assert_int_equal(points.count, 2);
+    assert_int_equal(verify_with(NULL, &points, &seen), PW_VERIFY_OPEN);
+    assert_int_equal(seen.missing_count, 1);
+    assert_string_equal(seen.missing[0].id, points.list[0].chain);
+    assert_int_equal(seen.missing[0].seq, 4);
+    pw_verify_points_free(&points);
+    pw_buf_free(&mirror);
 }
 
 static void
@@ -383,18 +500,6 @@ static const struct resume_case resume_cases[] = {
     {"all but a line is gone", 1, true, PW_CHAIN_BROKEN},
 };
 
-static size_t
-lines_end(const struct pw_buf *text, size_t lines)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < lines; i++) {
-        const uint8_t *end = memchr(text->bytes + at, '\n', text->len - at);
-        assert_non_null(end);
-        at = (size_t)(end - text->bytes) + 1;
-    }
-    return at;
-}
-
 static void
 a_log_is_continued_only_when_all_of_it_is_there(void **state)
 {
@@ -500,6 +605,9 @@ main(void)
         TEST(a_long_log_is_sealed_every_1024_lines_and_complete),
         TEST(a_note_that_was_cut_short_costs_the_mirror_no_other),
         TEST(the_end_of_a_log_is_known_from_the_state_and_the_mirror),
+        TEST(a_chain_must_be_there_as_far_as_the_next_one_says),
+        TEST(more_chains_than_are_shown_are_all_known),
+        TEST(a_chain_that_only_the_mirror_knows_is_missed),
         TEST(a_log_that_nobody_sealed_is_refused_for_that),
         TEST(a_log_cut_at_any_byte_is_not_complete),
         TEST(one_changed_bit_anywhere_is_found),
