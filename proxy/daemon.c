@@ -882,11 +882,12 @@ static enum pw_err
 work(struct pw_daemon *self, struct pw_why *why)
 {
     enum pw_err err = make_relays(self, open_lanes(self, why), why);
-    if (err == PW_E_OK) { /* the log begins with what this wall is */
+    if (err == PW_E_OK) {          /* the log begins with what this wall is */
         struct pw_audit_told told; /* what the log says before this wall adds to it */
         enum pw_err looked = pw_audit_told_read(self->settings->audit_file, &told);
         audit_start(self);
         pw_daemon_recover(self, looked, &told);
+        pw_daemon_tell_begun(self, &told);
         pw_audit_told_free(&told);
         pw_daemon_store_started(self);
         pw_daemon_tell_in_doubt(self);

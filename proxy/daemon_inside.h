@@ -132,6 +132,9 @@ bool pw_daemon_releases_idle(const struct pw_daemon *self);
 /* Say of what was being released when the last wall ended that it is in doubt. */
 void pw_daemon_tell_in_doubt(struct pw_daemon *self);
 
+/* Say of what had begun for the last line of the log, and has ended, how it did. */
+void pw_daemon_tell_begun(struct pw_daemon *self, const struct pw_audit_told *told);
+
 /* The member "versions". */
 void pw_daemon_versions(struct pw_json *json);
 

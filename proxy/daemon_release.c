@@ -21,6 +21,7 @@
 enum {
     WAITING_MAX = 4, /* so that others find a place at the control socket */
     DETAIL_LIMIT = 16384,
+    ENTRY_LIMIT = 1 << 20,
 };
 
 struct pw_release_desk {
@@ -208,10 +209,11 @@ pw_daemon_begin_release(void *arg, const struct pw_control_peer *peer, const cha
 
 /* --- what a crash has left ----------------------------------------------------------- */
 
-static bool
-tell_in_doubt(void *arg, const char *entry, struct pw_span entry_json)
+/* What became of a release, by what the wall finds when it starts. */
+static void
+tell_found(struct pw_daemon *self, const char *entry, struct pw_span entry_json,
+           enum pw_level level, const char *outcome)
 {
-    struct pw_daemon *self = arg;
     PW_CLEANUP(pw_json_line_free) json_t *meta = NULL;
     struct pw_buf text = {.limit = DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
@@ -222,17 +224,63 @@ tell_in_doubt(void *arg, const char *entry, struct pw_span entry_json)
     const char *chan = json_string_value(json_object_get(meta, "chan"));
     pw_json_object(&json, "detail");
     pw_json_str(&json, "what", "release");
-    pw_json_str(&json, "outcome", "in_doubt");
+    pw_json_str(&json, "outcome", outcome);
     pw_json_str(&json, "entry", entry);
     pw_json_str(&json, "object", object == NULL ? "" : object);
     pw_json_str(&json, "chan", chan == NULL ? "" : chan);
     pw_json_end_object(&json);
-    pw_daemon_push_event(self, PW_EVENT_QUARANTINE, PW_LEVEL_HIGH, &json);
+    pw_daemon_push_event(self, PW_EVENT_QUARANTINE, level, &json);
+}
+
+static bool
+tell_in_doubt(void *arg, const char *entry, struct pw_span entry_json)
+{
+    tell_found(arg, entry, entry_json, PW_LEVEL_HIGH, "in_doubt");
     pw_log(PW_LOG_WARN,
            "quarantine: %s was being released when the wall ended: nobody can tell whether "
            "it was sent; ask the consumer, then `picklewall quarantine release --again`",
            entry);
     return true;
+}
+
+/* Only what is held can have been purged since. */
+static const char *const found_outcomes[PW_STORE_STATES] = {
+    [PW_STORE_HELD] = "undeliverable",
+    [PW_STORE_RELEASING] = NULL, /* in doubt, and told as such */
+    [PW_STORE_RELEASED] = "sent",
+    [PW_STORE_PURGED] = "undeliverable",
+};
+
+static void
+tell_begun(struct pw_daemon *self, const char *entry)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf meta = {.limit = ENTRY_LIMIT};
+    struct pw_found found;
+    struct pw_why why = {0};
+    if (pw_store_find(self->store, entry, &found, &meta, &why) != PW_E_OK) {
+        pw_log(PW_LOG_WARN,
+               "quarantine: how the release of %s ended is in no line of the audit log, "
+               "and cannot be looked up: %s",
+               entry, why.text);
+        return;
+    }
+    const char *outcome = found_outcomes[found.state];
+    if (outcome == NULL) {
+        return;
+    }
+    tell_found(self, entry, pw_buf_span(&meta), PW_LEVEL_MEDIUM, outcome);
+    pw_log(PW_LOG_WARN,
+           "quarantine: how the release of %s ended was not in the audit log, since the "
+           "last wall died before it wrote that; it is now: %s",
+           entry, outcome);
+}
+
+void
+pw_daemon_tell_begun(struct pw_daemon *self, const struct pw_audit_told *told)
+{
+    for (size_t at = 0; at < told->begun.len; at += PW_ULID_TEXT) {
+        tell_begun(self, (const char *)told->begun.bytes + at);
+    }
 }
 
 void

@@ -22,6 +22,8 @@ enum {
 static const char id_member[] = "\"id\":\"";
 static const char entry_member[] = "\"entry\":\"";
 static const char rotate_member[] = "\"event\":\"rotate\"";
+static const char release_member[] = "\"what\":\"release\",\"outcome\":\"";
+static const char begun_value[] = "begun\"";
 static const char from_member[] = "\"detail\":{\"from\":\"";
 
 /* The ULID behind the first `member` of `line`; empty when there is none. */
@@ -37,6 +39,32 @@ ulid_behind(struct pw_span line, const char *member)
     struct pw_cursor rest =
         pw_cursor_over((struct pw_span){at, line.len - (size_t)(at - line.ptr)});
     return pw_cursor_take(&rest, PW_ULID_TEXT - 1);
+}
+
+/* What a line says of a release. Sorted, the newest of each entry is the last. */
+struct release {
+    char entry[PW_ULID_TEXT];
+    char line[PW_ULID_TEXT]; /* its id */
+    bool begun;
+};
+
+static enum pw_err
+take_release(struct pw_span line, struct pw_span entry, struct pw_audit_told *told)
+{
+    struct release release = {0};
+    const uint8_t *at = memmem(line.ptr, line.len, release_member, strlen(release_member));
+    struct pw_span id = ulid_behind(line, id_member);
+    if (at == NULL || id.len == 0) {
+        return PW_E_OK;
+    }
+    at += strlen(release_member);
+    size_t left = line.len - (size_t)(at - line.ptr);
+    memcpy(release.entry, entry.ptr, entry.len);
+    memcpy(release.line, id.ptr, id.len);
+    release.begun =
+        left >= strlen(begun_value) && memcmp(at, begun_value, strlen(begun_value)) == 0;
+    return pw_buf_append(&told->begun,
+                         (struct pw_span){(const uint8_t *)&release, sizeof release});
 }
 
 /* Of the lines in `bytes`, which begins with one: what they name, and the first one's id.
@@ -57,6 +85,7 @@ take_lines(struct pw_span bytes, struct pw_audit_told *told, struct pw_span *fir
         err = err == PW_E_OK
                   ? pw_buf_append(&told->entries, (struct pw_span){(const uint8_t *)"", 1})
                   : err;
+        err = err == PW_E_OK ? take_release(line, entry, told) : err;
         if (err != PW_E_OK) {
             return err;
         }
@@ -203,10 +232,41 @@ read_older(const char *path, struct pw_buf *chunk, struct pw_audit_told *told,
     return err == PW_E_NO_INPUT ? PW_E_OK : err;
 }
 
+static int
+compare_releases(const void *a, const void *b)
+{
+    const struct release *one = a;
+    const struct release *other = b;
+    int order = strcmp(one->entry, other->entry);
+    return order != 0 ? order : strcmp(one->line, other->line);
+}
+
+/* From all that was said of releases to the entries that were left at that. */
+static void
+keep_begun(struct pw_buf *begun)
+{
+    struct release *releases = (struct release *)(void *)begun->bytes;
+    size_t count = begun->len / sizeof *releases;
+    size_t kept = 0;
+    if (count > 0) {
+        qsort(releases, count, sizeof *releases, compare_releases);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool newest =
+            i + 1 == count || strcmp(releases[i].entry, releases[i + 1].entry) != 0;
+        if (newest && releases[i].begun) {
+            memmove(begun->bytes + kept, releases[i].entry, PW_ULID_TEXT);
+            kept += PW_ULID_TEXT;
+        }
+    }
+    begun->len = kept;
+}
+
 enum pw_err
 pw_audit_told_read(const char *path, struct pw_audit_told *told)
 {
-    *told = (struct pw_audit_told){.entries = {.limit = MOST_TOLD}};
+    *told = (struct pw_audit_told){.entries = {.limit = MOST_TOLD},
+                                   .begun = {.limit = MOST_TOLD}};
     PW_CLEANUP(pw_buf_free)
     struct pw_buf chunk = {.limit = CHUNK + PW_AUDIT_LINE_MAX};
     char older[NAME_MAX + 1];
@@ -217,6 +277,7 @@ pw_audit_told_read(const char *path, struct pw_audit_told *told)
         qsort(told->entries.bytes, told->entries.len / PW_ULID_TEXT, PW_ULID_TEXT,
               compare_entries);
     }
+    keep_begun(&told->begun);
     return err;
 }
 
@@ -233,4 +294,5 @@ void
 pw_audit_told_free(struct pw_audit_told *told)
 {
     pw_buf_free(&told->entries);
+    pw_buf_free(&told->begun);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which held messages a log tells of, near its end. A wall that dies may have stored a
- * message whose line was still on its way; the next one looks here and makes up for it.
+ * message whose line was still on its way; the next one looks here and makes up for it. So
+ * it does for a release that has begun, and whose end no line tells.
  */
 #ifndef PW_COMMON_AUDIT_TOLD_H
 #define PW_COMMON_AUDIT_TOLD_H
@@ -18,6 +19,7 @@ enum { PW_AUDIT_TOLD_MS = 30000 };
 struct pw_audit_told {
     char since[PW_ULID_TEXT]; /* whatever is older (by ULID) was not looked for */
     struct pw_buf entries;    /* ULIDs with NUL, PW_ULID_TEXT bytes each, sorted */
+    struct pw_buf begun;      /* the same, of those whose newest release has only begun */
 };
 
 /*

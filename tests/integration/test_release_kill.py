@@ -19,7 +19,8 @@ import threading
 import time
 
 import zmq
-from test_release import HELD, hold, states
+from test_disk import IllDisk
+from test_release import HELD, hold, states, told
 from wall import Wall, channel, tcp
 
 KILLS = int(os.environ.get("RELEASE_KILLS", "8"))
@@ -116,6 +117,8 @@ def test_each_goes_at_most_once_and_what_was_sent_has_come(tmp_path, sockets):
     with wall:
         release_all(wall, [entry for entry, state in states(wall).items() if state == "hold"], sent)
         assert set(states(wall).values()) == {"released"}
+        newest = {line["detail"]["entry"]: line["detail"]["outcome"] for line in told(wall)}
+        assert set(newest) == set(names) and "begun" not in newest.values()
     consumer.take()
     assert sorted(consumer.taken) == list(range(KILLS * A_LIFE))
     assert set(consumer.taken.values()) == {1}
@@ -139,3 +142,31 @@ def resolve(wall, consumer, entry, number):
         assert answer["ok"] and answer["outcome"] == ("arrived" if has_it else "sent")
     consumer.take()
     return int(has_it)
+
+
+def test_a_kill_before_the_last_line_is_made_up_for(tmp_path, sockets):
+    source, target = tcp(), tcp()
+    disk = IllDisk(tmp_path, tmp_path / "state/audit.jsonl")
+    wall = Wall(tmp_path, channel("jobs", in_bind=[source], out_bind=[target]), environment=disk.environment().items())
+    consumer = Consumer(sockets, tcp())
+    with wall:
+        (entry,) = hold(wall, sockets(zmq.PUSH, connect=[source]), [HELD, pickle.dumps(0)])
+        releasing = threading.Thread(target=ask, args=(wall,), kwargs={"id": entry})
+        releasing.start()
+        wall.wait_for(lambda: outcomes(wall, entry) == {"begun"}, "the release to begin")
+        disk.set("eio")
+        consumer.socket.connect(target)
+        wall.wait_for(lambda: states(wall) == {entry: "released"}, "the message to go")
+        wall.signal(signal.SIGKILL)
+        wall.process.wait()
+        releasing.join()
+    consumer.take()
+    assert consumer.taken == {0: 1} and outcomes(wall, entry) == {"begun"}
+    disk.set("ok")
+    for _ in range(2):  # it is told once
+        with wall:
+            wall.wait_for(lambda: "sent" in outcomes(wall, entry), "the line of its end")
+        begun, sent = told(wall)
+        assert sent["detail"] == {key: begun["detail"][key] for key in ("what", "entry", "object", "chan")} | {
+            "outcome": "sent"}
+        assert sent["level"] == "medium" and f"release of {entry} ended" in wall.words.read_text()

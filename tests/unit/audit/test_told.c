@@ -45,6 +45,19 @@ put_line(FILE *file, uint64_t ms, bool tells)
     fprintf(file, ",\"padding\":\"%0100d\"}\n", 0);
 }
 
+/* What a release_case calls `letter`. */
+static void
+put_release(FILE *file, uint64_t ms, char letter)
+{
+    char id[PW_ULID_TEXT];
+    bool begins = letter >= 'a';
+    pw_ulid_floor(ms, id);
+    fprintf(file,
+            "{\"id\":\"%s\",\"detail\":{\"what\":\"release\",\"outcome\":\"%s\","
+            "\"entry\":\"%025d%c\"}}\n",
+            id, begins ? "begun" : "sent", 0, begins ? letter - 'a' + 'A' : letter);
+}
+
 static bool
 has(const struct pw_audit_told *told, uint64_t ms)
 {
@@ -163,6 +176,7 @@ memory_that_runs_out_is_an_error_and_leaks_nothing(void **state)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     put_line(file, start_ms, true);
+    put_release(file, start_ms + 1, 'a');
     assert_int_equal(fclose(file), 0);
     enum pw_err err = PW_E_NOMEM;
     for (size_t n = 1; err != PW_E_OK; n++) {
@@ -176,6 +190,50 @@ memory_that_runs_out_is_an_error_and_leaks_nothing(void **state)
     }
 }
 
+/* One letter a line: whose release it tells of; small: that it begins, large: its end. */
+static const struct {
+    const char *name;
+    const char *lines;
+    const char *begun;
+} release_cases[] = {
+    {"no release", "", ""},
+    {"one that has ended", "aA", ""},
+    {"one that has only begun", "a", "a"},
+    {"another after it", "abB", "a"},
+    {"begun once more", "aAa", "a"},
+    {"ended twice", "aAaA", ""},
+    {"an end alone", "A", ""},
+    {"two, and one that has ended", "cbaB", "ac"},
+};
+
+static void
+a_release_that_has_only_begun_is_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(release_cases); i++) {
+        const char *lines = release_cases[i].lines;
+        FILE *file = fopen(path, "w");
+        struct pw_audit_told told;
+        assert_non_null(file);
+        put_line(file, start_ms, false);
+        for (size_t k = 0; k < strlen(lines); k++) {
+            put_release(file, start_ms + k + 1, lines[k]);
+        }
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+        size_t count = strlen(release_cases[i].begun);
+        bool right = told.begun.len == count * PW_ULID_TEXT;
+        for (size_t k = 0; right && k < count; k++) {
+            const uint8_t *entry = told.begun.bytes + k * PW_ULID_TEXT;
+            right = entry[25] == release_cases[i].begun[k] - 'a' + 'A' && entry[26] == '\0';
+        }
+        if (!right) {
+            fail_msg("%s", release_cases[i].name);
+        }
+        pw_audit_told_free(&told);
+    }
+}
+
 int
 main(void)
 {
@@ -183,6 +241,7 @@ main(void)
         cmocka_unit_test(what_the_last_half_minute_tells_is_found_over_many_chunks),
         cmocka_unit_test(what_the_old_files_of_a_rotation_tell_counts_too),
         cmocka_unit_test(a_line_that_was_cut_short_counts_as_none),
+        cmocka_unit_test(a_release_that_has_only_begun_is_found),
         cmocka_unit_test(a_log_without_a_line_tells_nothing),
         cmocka_unit_test(memory_that_runs_out_is_an_error_and_leaks_nothing),
     };
