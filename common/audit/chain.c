@@ -41,6 +41,7 @@ struct pw_chain {
     bool unsaved;               /* `kept` is not in the file */
     bool was_closed;            /* the log was, and nothing was added since */
     bool touched;               /* by a line of this process */
+    bool was_here;              /* its key, which an earlier start has made */
     bool replaces; /* another chain, which `path` tells of until we have lines */
     bool save_failed;
 
@@ -263,11 +264,27 @@ tell(struct pw_chain *chain, const struct pw_chain_resume *resume, struct pw_why
     return told ? PW_E_OK : pw_fail(why, PW_E_NOMEM, "audit log: out of memory");
 }
 
+/* The key is made at the first start, and with it a state: one that stands alone is odd. */
+static void
+miss_log(const struct pw_chain *chain, const char *log, struct pw_chain_resume *resume)
+{
+    if (resume->blank && chain->was_here) {
+        (void)pw_fail(&resume->alarm, PW_E_FORMAT,
+                      "%s: there is neither this log nor what was known of its end "
+                      "(audit.chain), but the key that signs it was there before this "
+                      "start; a new chain begins. If a wall has run here, its log was "
+                      "removed: look for a copy, and see `picklewall audit verify "
+                      "--checkpoint` with the mirror",
+                      log);
+    }
+}
+
 static enum pw_err
 resume_chain(struct pw_chain *chain, const char *log, struct pw_why *why)
 {
     struct pw_chain_resume resume;
     enum pw_err err = pw_chain_resume(chain->path, log, &chain->who, 1, &resume, why);
+    miss_log(chain, log, &resume);
     err = err == PW_E_OK ? tell(chain, &resume, why) : err;
     if (err != PW_E_OK) {
         return err;
@@ -305,7 +322,10 @@ open_state(struct pw_chain *chain, const struct pw_chain_options *options,
         return PW_E_OK;
     }
     snprintf(path, sizeof path, "%s/audit.pwkey", options->state);
-    chain->key = pw_chain_key_open(options->key != NULL ? options->key : path, why);
+    const char *key = options->key != NULL ? options->key : path;
+    /* One with another name may have been made beforehand, by hand. */
+    chain->was_here = strcmp(key, path) == 0 && access(path, F_OK) == 0;
+    chain->key = pw_chain_key_open(key, why);
     if (chain->key == NULL || !pw_note_key_of(chain->key, &chain->who)) {
         return PW_E_CONFIG;
     }

@@ -220,6 +220,7 @@ resume_blind(struct reading *reading)
     struct pw_chain_resume *out = reading->out;
     if (!reading->has_state) {
         out->what = PW_CHAIN_NEW;
+        out->blank = !reading->is_stream;
         return;
     }
     if (reading->state.closed) {
@@ -236,6 +237,7 @@ resume_unknown(struct reading *reading, bool damaged)
     find_newest(reading);
     if (reading->out->before[0] == '\0' && !damaged) {
         reading->out->what = PW_CHAIN_NEW;
+        reading->out->blank = true;
         return;
     }
     break_off(reading, damaged ? "what was known of its end (audit.chain) is damaged"

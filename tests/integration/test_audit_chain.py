@@ -214,6 +214,26 @@ def test_a_closed_log_that_was_moved_away_is_no_alarm_and_one_that_was_cut_is(tr
     assert [line["level"] for line in wall.lines() if line["event"] == "error"] == ["high"]
 
 
+def test_a_log_that_is_gone_with_its_state_is_missed_by_the_key_and_the_mirror(tmp_path):
+    traffic = Traffic(tmp_path / "wall")
+    wall = traffic.wall
+    wall.config.write_text(wall.config.read_text().replace("audit\n", f'audit\n    mirror = "{tmp_path}/mirror"\n'))
+    try:
+        run_once(traffic, 1)
+        first = wall.lines()[-1]
+        assert not [line for line in wall.lines() if line["event"] == "error"]
+        wall.log.unlink()
+        (wall.state / "audit.chain").unlink()
+        run_once(traffic, 1)
+        assert chain_of(wall) == {"what": "new"}
+        error, = [line for line in wall.lines() if line["event"] == "error"]
+        assert error["level"] == "high" and "its log was removed" in error["error"]
+        found = verify("--config", wall.config, code=OPEN)
+        assert f"chain {first['chain']}: is known to go up to seq {first['seq'] - 1}, and no file given" in found.stdout
+    finally:
+        traffic.close()
+
+
 def test_checkpoints_go_to_the_mirror_too(tmp_path):
     traffic = Traffic(tmp_path / "wall")
     wall = traffic.wall

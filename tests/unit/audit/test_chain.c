@@ -523,6 +523,38 @@ a_log_is_continued_only_when_all_of_it_is_there(void **state)
     }
 }
 
+struct blank_case {
+    const char *name;
+    bool key, state, log; /* are removed */
+    bool alarm;
+};
+
+static const struct blank_case blank_cases[] = {
+    {"log and state are gone", false, true, true, true},
+    {"all is gone, as at the first start", true, true, true, false},
+    {"a closed log was moved away", false, false, true, false},
+};
+
+static void
+a_key_without_its_log_and_state_is_an_alarm(void **state)
+{
+    for (size_t i = 0; i < PW_COUNT(blank_cases); i++) {
+        const struct blank_case *c = &blank_cases[i];
+        struct pw_why why = {{0}};
+        write_log(folder, 2, true);
+        assert_true(!c->key || unlink(in_folder("audit.pwkey")) == 0);
+        assert_true(!c->state || unlink(in_folder("audit.chain")) == 0);
+        assert_true(!c->log || unlink(in_folder("audit.jsonl")) == 0);
+        struct pw_audit *audit = open_log(folder, &why);
+        assert_non_null(audit);
+        const char *alarm = pw_audit_chain_alarm(audit);
+        check_case(c->name, (alarm != NULL) == c->alarm);
+        check_case(c->name, !c->alarm || strstr(alarm, "its log was removed") != NULL);
+        pw_audit_close(&audit);
+        remove_files(state);
+    }
+}
+
 /* ---- without memory ---- */
 
 static void
@@ -614,6 +646,7 @@ main(void)
         TEST(nothing_fits_between_a_note_and_the_end_of_its_line),
         TEST(a_state_is_read_back_and_never_with_a_changed_byte),
         TEST(a_log_is_continued_only_when_all_of_it_is_there),
+        TEST(a_key_without_its_log_and_state_is_an_alarm),
         TEST(a_chain_without_memory_is_an_error_and_the_next_start_goes_on),
         TEST(a_verifier_without_memory_says_so),
     };
