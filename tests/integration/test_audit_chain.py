@@ -260,7 +260,7 @@ def test_checkpoints_go_to_the_mirror_too(tmp_path):
     (["--key", "nonsense+1+2", "x"], 65, "no key of a note"),
     (["--key", "/nonexistent.pub", "x"], 66, "/nonexistent.pub: no such file"),
     (["--key", "{pub}", "/nonexistent"], 66, "/nonexistent: No such file"),
-    (["--key", "{pub}", "--checkpoint", "{pub}", "{log}"], 65, "no signed note"),
+    (["--key", "{pub}", "--checkpoint", "{pub}", "{log}"], 65, "no note that the key has signed"),
     (["--config", "/nonexistent"], 78, "/nonexistent: no such file"),
     (["--keys", "{pub}"], 64, "--key"),
 ])
