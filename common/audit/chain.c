@@ -184,10 +184,13 @@ pw_chain_save(struct pw_chain *chain, bool closed)
     bool empty = chain->now.tree.size == 0;
     bool sealed = chain->touched && chain->ends_in_seal;
     bool ended = closed && (chain->was_closed || sealed || empty);
-    if ((chain->replaces && empty) || (!chain->unsaved && chain->kept.closed == ended)) {
+    bool opened = chain->kept.opened && !chain->touched;
+    bool same = chain->kept.closed == ended && chain->kept.opened == opened;
+    if ((chain->replaces && empty) || (!chain->unsaved && same)) {
         return;
     }
     chain->kept.closed = ended;
+    chain->kept.opened = opened;
     save(chain);
 }
 
@@ -237,6 +240,7 @@ continue_old(struct pw_chain *chain, const struct pw_chain_resume *resume)
 {
     chain->now = resume->follow.at;
     chain->now.closed = false;
+    chain->now.opened = false;
     pw_hex_encode((struct pw_span){chain->now.hash, PW_TREE_HASH}, chain->prev);
     chain->sealed = resume->follow.sealed;
     chain->ends_in_seal = resume->follow.ends_in_seal;
@@ -294,7 +298,10 @@ resume_chain(struct pw_chain *chain, const char *log, struct pw_why *why)
     }
     chain->replaces = resume.what == PW_CHAIN_BROKEN;
     if (chain->unsaved && !chain->replaces) {
-        save(chain); /* from now on the log is not closed */
+        /* From now on the log is not closed. Until it has a line, it may be another file.
+         */
+        chain->kept.opened = resume.what != PW_CHAIN_RECOVERED;
+        save(chain);
     }
     return PW_E_OK;
 }

@@ -165,7 +165,8 @@ replay(struct reading *reading)
         break_off(reading, pw_chain_fault_words(fault));
         return;
     }
-    out->what = reading->state.closed ? PW_CHAIN_CONTINUED : PW_CHAIN_RECOVERED;
+    bool whole = reading->state.closed || (reading->state.opened && !more);
+    out->what = whole ? PW_CHAIN_CONTINUED : PW_CHAIN_RECOVERED;
 }
 
 static void
@@ -188,6 +189,17 @@ say_lost(struct reading *reading)
     break_off(reading, words);
 }
 
+/* The first line of the chain is not there: it was never written, or is gone. */
+static void
+resume_unbegun(struct reading *reading)
+{
+    if (reading->state.opened) {
+        reading->out->what = PW_CHAIN_NEW;
+        return;
+    }
+    say_lost(reading);
+}
+
 static void
 resume_known(struct reading *reading)
 {
@@ -198,7 +210,7 @@ resume_known(struct reading *reading)
     pw_follow_from(&reading->out->follow, &reading->state);
     if (reading->state.tree.size == 0) {
         if (!find_first(reading, &text, &line)) {
-            say_lost(reading);
+            resume_unbegun(reading);
             return;
         }
         take(reading, text, &found);
@@ -223,7 +235,7 @@ resume_blind(struct reading *reading)
         out->blank = !reading->is_stream;
         return;
     }
-    if (reading->state.closed) {
+    if (reading->state.closed || reading->state.opened) {
         pw_follow_from(&out->follow, &reading->state);
         out->what = reading->state.tree.size > 0 ? PW_CHAIN_CONTINUED : PW_CHAIN_NEW;
         return;

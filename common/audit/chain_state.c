@@ -47,7 +47,10 @@ pw_chain_state_format(const struct pw_chain_state *state, struct pw_buf *out)
     char head[sizeof magic + PW_CHAIN_ID + 64];
     uint8_t sum[PW_TREE_HASH];
     snprintf(head, sizeof head, "%s\nchain %s\nseq %" PRIu64 "\nclosed %s\n", magic,
-             state->id, state->tree.size, state->closed ? "yes" : "no");
+             state->id, state->tree.size,
+             state->closed   ? "yes"
+             : state->opened ? "opened"
+                             : "no");
     enum pw_err err = put(out, head);
     err = err == PW_E_OK ? put_hash(out, "prev", state->hash) : err;
     for (size_t i = 0; err == PW_E_OK && i < pw_tree_hashes(state->tree.size); i++) {
@@ -101,6 +104,7 @@ read_head(struct pw_cursor *cur, struct pw_chain_state *out)
     struct pw_span seq = value(cur, "seq");
     struct pw_span closed = value(cur, "closed");
     out->closed = pw_span_equal(closed, pw_span_str("yes"));
+    out->opened = pw_span_equal(closed, pw_span_str("opened"));
     if (cur->truncated || !pw_span_equal(first, pw_span_str(magic)) ||
         !pw_chain_is_id(id) || !read_seq(seq, &out->tree.size)) {
         return false;

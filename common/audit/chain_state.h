@@ -21,6 +21,7 @@ struct pw_chain_state {
     uint8_t hash[PW_TREE_HASH]; /* SHA-256 of the last line; zeros when there is none */
     struct pw_tree tree;        /* over all lines: its size is the seq of the last one */
     bool closed;                /* the wall stopped, and nothing came behind that line */
+    bool opened; /* not closed any more, but not known to have a line since */
 };
 
 /* Append the text of the file to `out`. */

@@ -26,7 +26,8 @@ struct round {
     bool tick;
     bool reopen;
     bool sync;
-    bool last; /* nothing comes after what it takes */
+    bool first; /* it made the first line of this process */
+    bool last;  /* nothing comes after what it takes */
     enum pw_err err;
 };
 
@@ -173,6 +174,7 @@ make_lines(struct pw_audit *audit, struct round *round)
         make_notices(audit, round);
     }
     seal_if_due(audit, round);
+    round->first = held && audit->spoke;
 }
 
 /* ---- the file ---- */
@@ -246,7 +248,7 @@ keep_chain(struct pw_audit *audit, const struct round *round)
     if (written) {
         pw_chain_written(audit->chain);
     }
-    if (written && round->tick && !sink->dirty) {
+    if (written && (round->tick || round->first) && !sink->dirty) {
         pw_chain_save(audit->chain, audit->closed);
     }
 }
@@ -266,7 +268,7 @@ work_round(struct pw_audit *audit, struct round *round)
         make_lines(audit, round);
         pthread_mutex_unlock(&audit->forms);
     }
-    round->err = pw_logfile_write(file, round->tick || round->sync);
+    round->err = pw_logfile_write(file, round->tick || round->sync || round->first);
     keep_chain(audit, round);
     if (round->tick) {
         say_missed(audit);

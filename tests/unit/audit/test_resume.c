@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a chain goes on when the log that it was in is not what its state would expect.
+ */
+#include "common/audit/chain_resume.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "tests/unit/check.h"
+
+#include "common/audit/audit.h"
+#include "common/audit/chain.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+
+static char folder[] = "/tmp/pw-resume-XXXXXX";
+static char log_path[64];
+static char old_path[64];
+static char state_path[64];
+
+static int
+make_folder(void **state)
+{
+    (void)state;
+    pw_log_set_level(PW_LOG_ERROR);
+    if (mkdtemp(folder) == NULL || sodium_init() < 0) {
+        return -1;
+    }
+    snprintf(log_path, sizeof log_path, "%s/audit.jsonl", folder);
+    snprintf(old_path, sizeof old_path, "%s/audit.jsonl.1", folder);
+    snprintf(state_path, sizeof state_path, "%s/audit.chain", folder);
+    return 0;
+}
+
+static int
+remove_files(void **state)
+{
+    static const char *const names[] = {"audit.jsonl", "audit.jsonl.1", "audit.pwkey",
+                                        "audit.pub", "audit.chain"};
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return 0;
+}
+
+static int
+remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+/* A life of so many lines, each a `config`, and the seal. */
+static void
+live(size_t lines)
+{
+    struct pw_why why = {{0}};
+    struct pw_audit *audit = pw_audit_open(
+        &(struct pw_audit_options){
+            .path = log_path, .instance = "wall", .queue_records = 64, .state = folder},
+        &why);
+    assert_non_null(audit);
+    for (size_t i = 0; i < lines; i++) {
+        struct pw_audit_record record = {
+            .wall_ns = pw_clock_wall(), .channel = -1, .event = PW_EVENT_CONFIG};
+        assert_int_equal(pw_audit_push(audit, &record, 1), PW_E_OK);
+    }
+    pw_audit_close(&audit);
+}
+
+/* Open the chain as a wall does; with `line` the log gets one, and the state knows it. */
+static void
+die_behind(const char *line)
+{
+    struct pw_why why = {{0}};
+    struct pw_chain *chain = pw_chain_open(
+        &(struct pw_chain_options){.instance = "wall", .state = folder, .log = log_path},
+        &why);
+    assert_non_null(chain);
+    if (line != NULL) {
+        pw_chain_add(chain, pw_span_str(line), PW_EVENT_START);
+        pw_chain_save(chain, false);
+    }
+    pw_chain_free(&chain);
+}
+
+static const char *
+found(void)
+{
+    static char text[512];
+    struct pw_why why = {{0}};
+    struct pw_chain *chain = pw_chain_open(
+        &(struct pw_chain_options){.instance = "wall", .state = folder, .log = log_path},
+        &why);
+    assert_non_null(chain);
+    snprintf(text, sizeof text, "%s%s", pw_chain_news(chain),
+             pw_chain_alarm(chain) != NULL ? " alarm" : "");
+    pw_chain_free(&chain);
+    return text;
+}
+
+static void
+put_file(const char *path, const char *text)
+{
+    assert_int_equal(pw_file_replace(path, pw_span_str(text), 0640), PW_E_OK);
+}
+
+static void
+a_wall_that_died_before_its_first_line_lost_nothing(void **state)
+{
+    (void)state;
+    die_behind(NULL);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}"); /* no log */
+    put_file(log_path, "");
+    assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}");
+    put_file(log_path, "a line of an older picklewall\n");
+    assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}");
+}
+
+static void
+a_log_that_was_closed_may_be_moved_before_the_first_line_of_the_next(void **state)
+{
+    (void)state;
+    live(3);
+    die_behind(NULL);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"continued\"}"); /* the same log */
+    assert_int_equal(unlink(log_path), 0);
+    die_behind(NULL);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"continued\"}");
+    put_file(log_path, "");
+    assert_string_equal(found(), "\"chain\":{\"what\":\"continued\"}");
+    live(1); /* goes on with seq 5 */
+    struct pw_chain_state known;
+    struct pw_why why = {{0}};
+    assert_int_equal(pw_chain_state_load(state_path, &known, &why), PW_E_OK);
+    assert_int_equal(known.tree.size, 6);
+    assert_true(known.closed);
+}
+
+static void
+a_log_that_is_gone_behind_its_first_line_is_an_alarm(void **state)
+{
+    (void)state;
+    die_behind("{}");
+    assert_non_null(strstr(found(), "\"what\":\"broken\""));
+    assert_non_null(strstr(found(), " alarm"));
+    remove_files(state);
+    live(3);
+    die_behind("{}");
+    assert_int_equal(unlink(log_path), 0);
+    assert_non_null(strstr(found(), "\"what\":\"broken\""));
+    assert_non_null(strstr(found(), " alarm"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, NULL, remove_files)
+    const struct CMUnitTest tests[] = {
+        TEST(a_wall_that_died_before_its_first_line_lost_nothing),
+        TEST(a_log_that_was_closed_may_be_moved_before_the_first_line_of_the_next),
+        TEST(a_log_that_is_gone_behind_its_first_line_is_an_alarm),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
