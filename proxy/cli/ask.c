@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "common/base/file.h"
@@ -27,6 +28,28 @@ connect_to(const char *path, int patience_s, int *fd, struct pw_why *why)
                : pw_fail(why, PW_E_OS, "%s: %s", path, strerror(errno));
 }
 
+/* Whether who listens may read secrets; the kernel knows who made the socket listen. */
+static enum pw_err
+check_listener(int fd, const struct pw_settings *settings, struct pw_why *why)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+    struct stat st;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+        return pw_fail(why, PW_E_OS, "%s: %s", settings->control, strerror(errno));
+    }
+    if (stat(settings->state, &st) != 0) {
+        return pw_fail(why, PW_E_NO_INPUT, "%s: %s; is that the state of the wall?",
+                       settings->state, strerror(errno));
+    }
+    return peer.uid == 0 || peer.uid == st.st_uid
+               ? PW_E_OK
+               : pw_fail(why, PW_E_PERM,
+                         "%s: uid %u listens there, pid %d, and is neither root nor the "
+                         "owner of %s; no key was sent; look who that is",
+                         settings->control, peer.uid, peer.pid, settings->state);
+}
+
 static enum pw_err
 connect_to_wall(const struct pw_ask *ask, int *fd, struct pw_why *why)
 {
@@ -44,7 +67,8 @@ connect_to_wall(const struct pw_ask *ask, int *fd, struct pw_why *why)
                        "again",
                        settings->file);
     }
-    return connect_to(settings->control, ask->patience_s, fd, why);
+    enum pw_err err = connect_to(settings->control, ask->patience_s, fd, why);
+    return err == PW_E_OK && ask->secret ? check_listener(*fd, settings, why) : err;
 }
 
 /* One line; what is behind its LF is not ours. */

@@ -5,6 +5,8 @@
 #ifndef PW_PROXY_CLI_ASK_H
 #define PW_PROXY_CLI_ASK_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 #include "common/base/buf.h"
@@ -15,6 +17,8 @@ struct pw_ask {
     const char *config; /* of that wall; NULL: the usual one. Or: */
     const char *socket; /* its control socket itself, or NULL */
     int patience_s;     /* for the answer */
+    bool secret; /* the question is for root and the owner of the state folder only; it goes
+                    with `config`, and nobody else who listens there gets a byte of it */
 };
 
 enum { PW_ASK_ANSWER_MAX = PW_CONTROL_ANSWER_MAX + 4096 };

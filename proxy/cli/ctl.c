@@ -197,7 +197,8 @@ ask(const struct question *question, const char *command,
     PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_ASK_ANSWER_MAX};
     PW_CLEANUP(pw_json_line_free) json_t *answer = NULL;
     struct pw_why why = {0};
-    struct pw_ask wall = {question->config, question->socket, PATIENCE_S};
+    struct pw_ask wall = {
+        .config = question->config, .socket = question->socket, .patience_s = PATIENCE_S};
     enum pw_err err = pw_ask_wall(&wall, command, question->channel, &line, &answer, &why);
     return err == PW_E_OK ? tell(answer, pw_buf_span(&line), question->json, print)
                           : pw_command_fail(err, &why);

@@ -300,7 +300,8 @@ static enum pw_err
 purge_all(struct purge *purge, struct pw_why *why)
 {
     char beside[PW_QUARANTINE_PATH];
-    struct pw_ask ask = {purge->place.config, purge->socket, PATIENCE_S};
+    struct pw_ask ask = {
+        .config = purge->place.config, .socket = purge->socket, .patience_s = PATIENCE_S};
     if (ask.socket == NULL && purge->place.state != NULL) {
         snprintf(beside, sizeof beside, "%s/control.sock", purge->place.state);
         ask.socket = beside;

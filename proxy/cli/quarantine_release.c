@@ -213,6 +213,7 @@ release_one(struct wish *wish, const char *id)
     }
     memcpy(wish->request.id, id, strlen(id) + 1);
     enum pw_err err = wish->unseal != NULL ? open_box(wish, id, &why) : PW_E_OK;
+    wish->wall.secret = wish->request.sealed; /* then it holds the message's key */
     err = err == PW_E_OK ? pw_release_request_write(&wish->request, &text) : err;
     if (err == PW_E_OK) {
         err = pw_buf_append(&text, (struct pw_span){(const uint8_t *)"", 1});

@@ -3,11 +3,14 @@
 
 import json
 import os
+import pathlib
 import pickle
 import pwd
 import resource
 import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -390,6 +393,46 @@ def test_a_sealed_one_is_opened_by_the_operator_alone(tmp_path, sockets):
         code, answers, words = release(wall, second, "--unseal", str(keys / "quarantine.pub"))
         assert code != 0 and not answers and words
         assert states(wall)[second] == "hold" and quiet(consumer)
+
+
+LISTENER = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as door:
+    door.bind(sys.argv[1])
+    door.listen()
+    print("listens", flush=True)
+    with door.accept()[0] as client:
+        print(client.recv(65536), flush=True)
+        client.sendall(b'{"ok":true}\\n')
+"""
+
+
+@pytest.mark.parametrize("uid, code, hears", [(0, 0, "key"), (65533, 0, "key"), (65534, 77, "b''")])
+def test_a_key_goes_only_to_root_and_the_owner_of_the_state(tmp_path, sockets, uid, code, hears):
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    keys, door = tmp_path / "keys", pathlib.Path(tempfile.mkdtemp(prefix="pw-release-")) / "control.sock"
+    keys.mkdir(mode=0o700)
+    door.parent.chmod(0o777)
+    subprocess.run([BINARY, "quarantine", "keygen", "--out", keys], check=True, capture_output=True, timeout=30)
+    source = tcp()
+    wall = Wall(tmp_path / "wall", channel("jobs", in_bind=[source], out_bind=[tcp()]),
+                more=f'quarantine\n    seal = "{keys}/quarantine.pub"')
+    wall.config.write_text(f'control = "{door}"\n' + wall.config.read_text())
+    try:
+        with wall:
+            (entry,) = hold(wall, sockets(zmq.PUSH, connect=[source]), [HELD])
+        os.chown(wall.state, 65533, 65533)
+        with subprocess.Popen([sys.executable, "-c", LISTENER, str(door)], stdout=subprocess.PIPE, text=True,
+                              user=uid, group=uid) as listener:
+            assert listener.stdout.readline() == "listens\n"
+            done = release(wall, entry, "--unseal", str(keys / "quarantine.key"))
+            assert done[0] == code, done
+            assert hears in listener.stdout.readline()
+        if code != 0:
+            assert f"uid {uid} listens there" in done[2] and "is neither root nor the owner" in done[2]
+    finally:
+        shutil.rmtree(door.parent)
 
 
 def test_a_channel_that_is_stuck_gives_it_back(tmp_path, sockets):
