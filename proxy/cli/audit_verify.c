@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "common/settings/settings.h"
+#include "proxy/cli/audit_files.h"
 #include "proxy/cli/commands.h"
 
 enum {
@@ -54,9 +54,7 @@ struct job {
     bool has_state;
     struct file *files;
     size_t file_count;
-    glob_t found;
-    bool globbed;
-    char **paths; /* those and the newest; NULL when the files were named */
+    struct pw_audit_names found; /* empty when the files were named */
 };
 
 /* ---- keys ---- */
@@ -200,38 +198,28 @@ read_known(struct job *job, struct pw_why *why)
 
 /* ---- files ---- */
 
-/* audit.jsonl, and audit-TIME-SEQ.jsonl that it was before (common/audit/rotate.h). */
+/* What is left out is named: the verdict is not about it. */
 static enum pw_err
 find_files(struct job *job, struct pw_why *why)
 {
-    char pattern[PATH_MAX];
     const char *path = job->settings->audit_file;
-    const char *slash = strrchr(path, '/');
-    const char *dot = strrchr(path, '.');
-    size_t stem =
-        dot != NULL && (slash == NULL || dot > slash) ? (size_t)(dot - path) : strlen(path);
     if (strcmp(path, "-") == 0) {
         return pw_fail(why, PW_E_NO_INPUT,
                        "%s: the audit log goes to stdout; name the files that it became",
                        job->settings->file);
     }
-    snprintf(pattern, sizeof pattern, "%.*s-[0-9]*%s", (int)stem, path, path + stem);
-    int failed = glob(pattern, 0, NULL, &job->found);
-    job->globbed = failed == 0;
-    if (failed != 0 && failed != GLOB_NOMATCH) {
-        return pw_fail(why, PW_E_IO, "%s: cannot be searched for; name the files", pattern);
+    struct pw_audit_names skipped = {0};
+    enum pw_err err = pw_audit_files_find(path, &job->found, &skipped, why);
+    for (size_t i = 0; err == PW_E_OK && i < skipped.count; i++) {
+        fputs("picklewall: ", stderr);
+        pw_command_print_plain(stderr, skipped.paths[i]);
+        fputs(
+            ": not looked at; name all files of the log, uncompressed, to verify it too\n",
+            stderr);
     }
-    size_t old = job->globbed ? job->found.gl_pathc : 0;
-    job->paths = calloc(old + 1, sizeof *job->paths);
-    if (job->paths == NULL) {
-        return pw_fail(why, PW_E_NOMEM, "out of memory");
-    }
-    for (size_t i = 0; i < old; i++) {
-        job->paths[i] = job->found.gl_pathv[i];
-    }
-    job->paths[old] = job->settings->audit_file;
-    job->file_count = old + 1;
-    return PW_E_OK;
+    pw_audit_names_free(&skipped);
+    job->file_count = job->found.count;
+    return err;
 }
 
 static bool
@@ -274,7 +262,10 @@ by_age(const void *a, const void *b)
     if (one->born != other->born) {
         return one->born < other->born ? -1 : 1;
     }
-    return (one->first.seq > other->first.seq) - (one->first.seq < other->first.seq);
+    if (one->first.seq != other->first.seq) {
+        return one->first.seq < other->first.seq ? -1 : 1;
+    }
+    return strcmp(one->path, other->path);
 }
 
 static enum pw_err
@@ -565,7 +556,7 @@ prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
     job->file_count = count;
     if (err == PW_E_OK && count == 0) {
         err = find_files(job, why);
-        paths = job->paths;
+        paths = job->found.paths;
     }
     err = err == PW_E_OK ? take_files(job, paths, why) : err;
     return err == PW_E_OK ? read_known(job, why) : err;
@@ -583,10 +574,7 @@ pw_cmd_audit_verify(int argc, char **argv)
     }
     enum pw_err err = prepare(&job, argv, count, &why);
     code = err == PW_E_OK ? verify_all(&job, &why) : pw_command_fail(err, &why);
-    if (job.globbed) {
-        globfree(&job.found);
-    }
-    free(job.paths);
+    pw_audit_names_free(&job.found);
     free(job.files);
     pw_verify_points_free(&job.points);
     pw_settings_free(&job.settings);

@@ -130,6 +130,27 @@ def cut_out(wall, old):
     return path, wall.log
 
 
+def test_old_files_are_found_in_any_folder_and_what_is_left_out_is_named(tmp_path):
+    traffic = Traffic(tmp_path / "wall[1]*")
+    wall = traffic.wall
+    try:
+        wall.start()
+        traffic.send(3)
+        wall.wait_for(lambda: len(wall.frames()) == 3, "lines")
+        old = wall.log.rename(wall.state / "audit-20261122T101500Z-5.jsonl")
+        wall.signal(signal.SIGHUP)
+        wall.wait_for(lambda: wall.log.exists() and wall.lines(), "another file")
+        assert wall.stop() == 0
+        assert verify("--config", wall.config, code=COMPLETE).stderr == ""
+        for name in ("audit-20261122T101500Z-5.jsonl.gz", "audit.jsonl.2.gz"):
+            old = old.rename(wall.state / name)
+            left = verify("--config", wall.config, code=OPEN)
+            assert f"{old}: not looked at" in left.stderr and "begins at seq" in left.stdout
+        old.unlink()
+    finally:
+        traffic.close()
+
+
 def test_a_running_wall_is_open(traffic):
     wall = traffic.wall
     wall.start()
