@@ -11,10 +11,13 @@
 
 #include <sodium.h>
 
+#include "common/audit/beside.h"
 #include "common/audit/lines.h"
 #include "common/base/file.h"
 #include "common/base/hex.h"
 #include "common/base/json.h"
+
+enum { BESIDE_TRIED = 8 }; /* files that may be the log of before */
 
 /* The newest checkpoint is so near to the end, unless the wall was very busy. */
 static const off_t near_end = (off_t)32 * 1024 * 1024;
@@ -28,6 +31,7 @@ struct reading {
     struct pw_chain_state state;
     bool has_state;
     struct pw_chain_resume *out;
+    enum pw_err err; /* for want of memory */
 };
 
 static void
@@ -189,19 +193,9 @@ say_lost(struct reading *reading)
     break_off(reading, words);
 }
 
-/* The first line of the chain is not there: it was never written, or is gone. */
-static void
-resume_unbegun(struct reading *reading)
-{
-    if (reading->state.opened) {
-        reading->out->what = PW_CHAIN_NEW;
-        return;
-    }
-    say_lost(reading);
-}
-
-static void
-resume_known(struct reading *reading)
+/* All behind the line that is known; false when that is not there. */
+static bool
+read_on(struct reading *reading)
 {
     struct pw_line_read line;
     struct pw_span text;
@@ -210,19 +204,71 @@ resume_known(struct reading *reading)
     pw_follow_from(&reading->out->follow, &reading->state);
     if (reading->state.tree.size == 0) {
         if (!find_first(reading, &text, &line)) {
-            resume_unbegun(reading);
-            return;
+            return false;
         }
         take(reading, text, &found);
         replay(reading);
-        return;
+        return true;
     }
     if (find_known(reading, late) || (late > 0 && find_known(reading, 0)) ||
         starts_behind(reading)) {
         replay(reading);
+        return true;
+    }
+    return false;
+}
+
+static void
+resume_known(struct reading *reading)
+{
+    if (read_on(reading)) {
+        return;
+    }
+    if (reading->state.tree.size == 0 && reading->state.opened) {
+        reading->out->what = PW_CHAIN_NEW; /* its first line was never written */
         return;
     }
     say_lost(reading);
+}
+
+/* Whether this file has a line of the chain that the state is of. */
+static bool
+is_of_chain(struct reading *reading)
+{
+    struct pw_chain_resume *out = reading->out;
+    find_newest(reading);
+    bool same = strcmp(out->before, reading->state.id) == 0;
+    if (!same) {
+        memset(out->before, 0, sizeof out->before);
+        out->before_seq = 0;
+    }
+    return same;
+}
+
+/*
+ * The log may have been moved away before the crash, and the next one not begun. Only the
+ * newest file of the chain will do: its last line is the one to go on behind.
+ */
+static bool
+resume_beside(struct reading *reading)
+{
+    PW_CLEANUP(pw_beside_free) struct pw_beside beside;
+    bool found = false;
+    bool of_chain = false;
+    int log = reading->fd;
+    reading->err = pw_beside_list(reading->path, &beside);
+    for (size_t i = 0; i < beside.count && i < BESIDE_TRIED && !found && !of_chain; i++) {
+        struct stat st;
+        PW_CLEANUP(pw_file_close) int fd = pw_beside_open(reading->path, &beside.files[i]);
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+            reading->fd = fd;
+            reading->size = st.st_size;
+            found = read_on(reading);
+            of_chain = !found && is_of_chain(reading);
+        }
+    }
+    reading->fd = log;
+    return found;
 }
 
 /* There is nothing to be read: no file, an empty one, or one that is no file. */
@@ -238,6 +284,9 @@ resume_blind(struct reading *reading)
     if (reading->state.closed || reading->state.opened) {
         pw_follow_from(&out->follow, &reading->state);
         out->what = reading->state.tree.size > 0 ? PW_CHAIN_CONTINUED : PW_CHAIN_NEW;
+        return;
+    }
+    if (!reading->is_stream && resume_beside(reading)) {
         return;
     }
     break_off(reading, reading->is_stream ? NULL : "it is gone, and was not closed");
@@ -311,7 +360,9 @@ pw_chain_resume(const char *state_path, const char *log, const struct pw_note_ke
     err = open_log(&reading, why);
     if (err == PW_E_OK) {
         resume(&reading, damaged);
-        if (reading.lines->failed) {
+        if (reading.err != PW_E_OK) {
+            err = pw_fail(why, reading.err, "audit log: out of memory");
+        } else if (reading.lines->failed) {
             err = pw_fail(why, PW_E_IO, "%s: %s; it must be readable to be continued", log,
                           strerror(errno));
         }

@@ -2,29 +2,27 @@
 #include "common/audit/told.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/audit/beside.h"
 #include "common/audit/line.h"
 #include "common/base/cursor.h"
 #include "common/base/file.h"
 
 enum {
     CHUNK = 1 << 20,
-    MOST_FILES = 1000,     /* of half a minute */
+    LATE_MS = 2000,        /* a file's time may be behind its last line's, not by more */
     MOST_TOLD = 256 << 20, /* bytes of names */
 };
 
+static const uint64_t ns_per_ms = 1000000;
 static const char id_member[] = "\"id\":\"";
 static const char entry_member[] = "\"entry\":\"";
-static const char rotate_member[] = "\"event\":\"rotate\"";
 static const char release_member[] = "\"what\":\"release\",\"outcome\":\"";
 static const char begun_value[] = "begun\"";
-static const char from_member[] = "\"detail\":{\"from\":\"";
 
 /* The ULID behind the first `member` of `line`; empty when there is none. */
 static struct pw_span
@@ -129,43 +127,15 @@ read_at(int fd, off_t from, size_t len, struct pw_buf *out)
 }
 
 /*
- * The file that a log's first line says it goes on from: its name, in `from`, or "". Names
- * that lead out of the folder are none.
- */
-static void
-take_from(struct pw_span bytes, char from[static NAME_MAX + 1])
-{
-    struct pw_cursor cur = pw_cursor_over(bytes);
-    struct pw_span line = pw_cursor_until(&cur, '\n');
-    const uint8_t *at =
-        line.len == 0 ? NULL : memmem(line.ptr, line.len, from_member, strlen(from_member));
-    from[0] = '\0';
-    if (at == NULL ||
-        memmem(line.ptr, line.len, rotate_member, strlen(rotate_member)) == NULL) {
-        return;
-    }
-    at += strlen(from_member);
-    struct pw_cursor rest =
-        pw_cursor_over((struct pw_span){at, line.len - (size_t)(at - line.ptr)});
-    struct pw_span name = pw_cursor_until(&rest, '"');
-    if (rest.truncated || name.len > NAME_MAX || memchr(name.ptr, '/', name.len) != NULL) {
-        return;
-    }
-    memcpy(from, name.ptr, name.len);
-    from[name.len] = '\0';
-}
-
-/*
  * Chunk by chunk from the end, each with the lines that begin in it: a chunk reaches as far
- * into the one behind it as the longest line. `older` is the file before this one, when
- * this one does not reach back far enough.
+ * into the one behind it as the longest line. What holds no line is no log, once `since` is
+ * known. `reaches` says whether the file goes back that far.
  */
 static enum pw_err
 read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told,
-          char older[static NAME_MAX + 1])
+          bool *reaches)
 {
     off_t from = size;
-    older[0] = '\0';
     while (from > 0) {
         off_t until = from + PW_AUDIT_LINE_MAX < size ? from + PW_AUDIT_LINE_MAX : size;
         from = from > CHUNK ? from - CHUNK : 0;
@@ -187,11 +157,9 @@ read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told,
         if (err != PW_E_OK) {
             return err;
         }
-        if (first.len > 0 && memcmp(first.ptr, told->since, first.len) < 0) {
+        *reaches = first.len > 0 && memcmp(first.ptr, told->since, first.len) < 0;
+        if (*reaches || first.len == 0) {
             break;
-        }
-        if (from == 0) {
-            take_from(cur.rest, older);
         }
     }
     return told->since[0] != '\0' ? PW_E_OK : PW_E_NO_INPUT;
@@ -204,32 +172,53 @@ compare_entries(const void *a, const void *b)
 }
 
 static enum pw_err
-read_file(const char *path, struct pw_buf *chunk, struct pw_audit_told *told,
-          char older[static NAME_MAX + 1])
+read_file(int fd, struct pw_buf *chunk, struct pw_audit_told *told, bool *reaches)
 {
-    PW_CLEANUP(pw_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
-    older[0] = '\0';
+    *reaches = false;
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         return PW_E_NO_INPUT;
     }
-    return read_back(fd, st.st_size, chunk, told, older);
+    return read_back(fd, st.st_size, chunk, told, reaches);
 }
 
-/* The older files beside `path`; one that is gone by now tells nothing. */
-static enum pw_err
-read_older(const char *path, struct pw_buf *chunk, struct pw_audit_told *told,
-           char older[static NAME_MAX + 1])
+/* Nothing was written to this file since what is looked for, nor to any that is older. */
+static bool
+is_too_old(const struct pw_beside_file *file, const struct pw_audit_told *told)
 {
-    const char *slash = strrchr(path, '/');
-    int folder = slash == NULL ? 0 : (int)(slash + 1 - path);
-    enum pw_err err = PW_E_OK;
-    for (int i = 0; i < MOST_FILES && err == PW_E_OK && older[0] != '\0'; i++) {
-        char file[PATH_MAX];
-        snprintf(file, sizeof file, "%.*s%s", folder, path, older);
-        err = read_file(file, chunk, told, older);
+    return told->since[0] != '\0' &&
+           file->written_ns / ns_per_ms + LATE_MS < pw_ulid_ms(told->since);
+}
+
+/* What has been moved away, by whomever; a file that is gone by now tells nothing. */
+static enum pw_err
+read_beside(const char *path, struct pw_buf *chunk, struct pw_audit_told *told)
+{
+    PW_CLEANUP(pw_beside_free) struct pw_beside beside;
+    enum pw_err err = pw_beside_list(path, &beside);
+    for (size_t i = 0; err == PW_E_OK && i < beside.count; i++) {
+        bool reaches;
+        if (is_too_old(&beside.files[i], told)) {
+            break;
+        }
+        PW_CLEANUP(pw_file_close) int fd = pw_beside_open(path, &beside.files[i]);
+        err = read_file(fd, chunk, told, &reaches);
+        err = err == PW_E_NO_INPUT ? PW_E_OK : err;
     }
-    return err == PW_E_NO_INPUT ? PW_E_OK : err;
+    return err;
+}
+
+static enum pw_err
+read_all(const char *path, struct pw_buf *chunk, struct pw_audit_told *told)
+{
+    PW_CLEANUP(pw_file_close)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    bool reaches;
+    enum pw_err err = read_file(fd, chunk, told, &reaches);
+    if ((err == PW_E_OK && !reaches) || err == PW_E_NO_INPUT) {
+        err = read_beside(path, chunk, told);
+    }
+    return err == PW_E_OK && told->since[0] == '\0' ? PW_E_NO_INPUT : err;
 }
 
 static int
@@ -269,10 +258,11 @@ pw_audit_told_read(const char *path, struct pw_audit_told *told)
                                    .begun = {.limit = MOST_TOLD}};
     PW_CLEANUP(pw_buf_free)
     struct pw_buf chunk = {.limit = CHUNK + PW_AUDIT_LINE_MAX};
-    char older[NAME_MAX + 1];
+    if (strcmp(path, "-") == 0) {
+        return PW_E_NO_INPUT;
+    }
     enum pw_err err = pw_buf_reserve(&chunk, chunk.limit);
-    err = err == PW_E_OK ? read_file(path, &chunk, told, older) : err;
-    err = err == PW_E_OK ? read_older(path, &chunk, told, older) : err;
+    err = err == PW_E_OK ? read_all(path, &chunk, told) : err;
     if (told->entries.len > 0) {
         qsort(told->entries.bytes, told->entries.len / PW_ULID_TEXT, PW_ULID_TEXT,
               compare_entries);

@@ -24,9 +24,10 @@ struct pw_audit_told {
 
 /*
  * Read the log at `path` backwards, as far as its lines are of the last PW_AUDIT_TOLD_MS
- * before its last one; then the files that the wall itself had rotated it from, as far as
- * that. A line that was cut short counts as none. `told` is to be freed in
- * any case. PW_E_NO_INPUT when there is no file, or no line in it; PW_E_IO, PW_E_NOMEM.
+ * before its last one; when it does not go back that far, also the files beside it (see
+ * beside.h) that were written since. Without a line in the log, the last one is that of the
+ * newest such file. A line that was cut short counts as none. `told` is to be freed in any
+ * case. PW_E_NO_INPUT when there is no line in any of them; PW_E_IO, PW_E_NOMEM.
  */
 PW_CHECK_RESULT enum pw_err pw_audit_told_read(const char *path,
                                                struct pw_audit_told *told);

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 
+import pytest
 import zmq
 from wall import HOSTILE, ROOT, Wall, channel, tcp
 
@@ -87,3 +88,20 @@ def test_a_life_begins_with_start_also_when_the_disk_is_nearly_full(tmp_path):
     story.live_once()  # another chain, in the same file
     assert [line["event"] for line in story.lines() if line["seq"] == 1] == ["start", "start"]
     story.wall.verify_log()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_crash_right_behind_a_rotation_loses_neither_the_chain_nor_a_held_message(tmp_path, empty):
+    """Between the rename and the first line of the new log: there is none, or an empty one."""
+    story = Story(tmp_path)
+    wall = story.wall.start()
+    story.hold_one()
+    story.kill()
+    entry = story.store_without_line()
+    wall.log.rename(wall.state / "audit-20261122T132200Z-4.jsonl")
+    if empty:
+        wall.log.touch()
+    story.live_once()
+    assert story.starts() == ["recovered"]
+    assert story.told(entry) == ["recovered"]
+    wall.verify_log()

@@ -164,6 +164,53 @@ a_log_that_is_gone_behind_its_first_line_is_an_alarm(void **state)
     assert_non_null(strstr(found(), " alarm"));
 }
 
+/* The state of a wall that was killed behind its newest checkpoint. */
+static void
+forget_the_end(void)
+{
+    struct pw_chain_state known;
+    struct pw_why why = {{0}};
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = PW_CHAIN_STATE_MAX};
+    assert_int_equal(pw_chain_state_load(state_path, &known, &why), PW_E_OK);
+    known.closed = false;
+    assert_int_equal(pw_chain_state_format(&known, &text), PW_E_OK);
+    assert_int_equal(pw_file_replace(state_path, pw_buf_span(&text), 0600), PW_E_OK);
+}
+
+static void
+a_crash_right_behind_a_rotation_goes_on_where_the_moved_log_ends(void **state)
+{
+    (void)state;
+    live(3);
+    forget_the_end();
+    assert_int_equal(rename(log_path, old_path), 0);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"recovered\"}"); /* no log */
+    put_file(log_path, "");
+    assert_string_equal(found(), "\"chain\":{\"what\":\"recovered\"}");
+    live(1);
+    struct pw_chain_state known;
+    struct pw_why why = {{0}};
+    assert_int_equal(pw_chain_state_load(state_path, &known, &why), PW_E_OK);
+    assert_int_equal(known.tree.size, 6); /* four lines, and two */
+}
+
+static void
+a_moved_log_without_the_line_that_was_sealed_is_an_alarm(void **state)
+{
+    (void)state;
+    live(3);
+    forget_the_end();
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = 1 << 16};
+    assert_int_equal(pw_file_read(log_path, &text), PW_E_OK);
+    const uint8_t *last = memrchr(text.bytes, '\n', text.len - 1);
+    assert_non_null(last);
+    struct pw_span cut = {text.bytes, (size_t)(last + 1 - text.bytes)};
+    assert_int_equal(pw_file_replace(old_path, cut, 0640), PW_E_OK);
+    assert_int_equal(unlink(log_path), 0);
+    assert_non_null(strstr(found(), "\"what\":\"broken\""));
+    assert_non_null(strstr(found(), " alarm"));
+}
+
 int
 main(void)
 {
@@ -172,6 +219,8 @@ main(void)
         TEST(a_wall_that_died_before_its_first_line_lost_nothing),
         TEST(a_log_that_was_closed_may_be_moved_before_the_first_line_of_the_next),
         TEST(a_log_that_is_gone_behind_its_first_line_is_an_alarm),
+        TEST(a_crash_right_behind_a_rotation_goes_on_where_the_moved_log_ends),
+        TEST(a_moved_log_without_the_line_that_was_sealed_is_an_alarm),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
