@@ -25,6 +25,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/quarantine/store.h"
+#include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
 #include "proxy/layout.h"
 #include "proxy/port_zmq.h"
@@ -332,10 +333,15 @@ static enum pw_err
 open_daemon(struct pw_daemon *self, struct pw_why *why)
 {
     static enum pw_err (*const steps[])(struct pw_daemon *, struct pw_why *) = {
-        open_signals, open_keys,
-        open_state,   pw_daemon_open_store,
-        open_audit,   pw_daemon_open_control,
-        make_lanes,   pw_daemon_open_releases,
+        open_signals,
+        open_keys,
+        open_state,
+        pw_daemon_open_store,
+        open_audit,
+        pw_daemon_open_control,
+        make_lanes,
+        pw_daemon_open_releases,
+        pw_daemon_open_keeper,
     };
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         enum pw_err err = steps[i](self, why);
@@ -355,7 +361,9 @@ close_daemon(struct pw_daemon *self)
     }
     free(self->lanes);
     pw_control_close(&self->control);
+    pw_daemon_stop_keeper(self);
     pw_audit_close(&self->audit);
+    pw_daemon_close_keeper(self);
     pw_copies_close(&self->copies);
     pw_store_free(&self->store);
     pw_keys_close(&self->keys);
@@ -457,22 +465,25 @@ describe(const struct pw_daemon *self)
     pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
 }
 
-void
+enum pw_err
 pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event, enum pw_level level,
                      struct pw_json *json)
 {
     struct pw_buf *text = json->out;
-    if (json->err != PW_E_OK ||
-        pw_buf_append(text, (struct pw_span){(const uint8_t *)"", 1}) != PW_E_OK) {
-        pw_buf_free(text);
+    enum pw_err err = json->err;
+    if (err == PW_E_OK) {
+        err = pw_buf_append(text, (struct pw_span){(const uint8_t *)"", 1});
+    }
+    if (err != PW_E_OK) {
+        pw_buf_free(text); /* the event alone must do */
     }
     struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
                                      .channel = -1,
                                      .event = (uint8_t)event,
                                      .level = (uint8_t)level,
                                      .detail = (char *)text->bytes};
-    /* Refused only when the operator has given the log up; it counts what it lost. */
-    (void)!pw_audit_push(self->audit, &record, 1);
+    enum pw_err pushed = pw_audit_push(self->audit, &record, 1);
+    return err == PW_E_OK ? pushed : err;
 }
 
 static void
@@ -740,8 +751,7 @@ sooner(int a, int b)
 static int
 next_duty(const struct pw_daemon *self)
 {
-    int duty = pw_daemon_store_wait_ms(self);
-    duty = self->abort_at != 0 ? sooner(duty, GIVE_UP_MS) : duty;
+    int duty = self->abort_at != 0 ? GIVE_UP_MS : -1;
     if (self->control != NULL) {
         duty = sooner(duty, pw_control_wait_ms(self->control));
     }
@@ -786,7 +796,7 @@ note_ended(struct pw_daemon *self, const zmq_pollitem_t *items)
 static enum pw_err
 watch(struct pw_daemon *self, struct pw_why *why)
 {
-    zmq_pollitem_t *items = calloc(self->lane_count + 3, sizeof *items);
+    zmq_pollitem_t *items = calloc(self->lane_count + 4, sizeof *items);
     if (items == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
@@ -794,13 +804,15 @@ watch(struct pw_daemon *self, struct pw_why *why)
     items[first++] = (zmq_pollitem_t){.fd = self->signals, .events = ZMQ_POLLIN};
     items[first++] =
         (zmq_pollitem_t){.fd = pw_daemon_releases_fd(self), .events = ZMQ_POLLIN};
+    items[first++] =
+        (zmq_pollitem_t){.fd = pw_daemon_keeper_fd(self), .events = ZMQ_POLLIN};
     if (self->control != NULL) {
         items[first++] =
             (zmq_pollitem_t){.fd = pw_control_fd(self->control), .events = ZMQ_POLLIN};
     }
     for (;;) {
         size_t left = poll_lanes(self, items + first);
-        if (left == 0 && pw_daemon_releases_idle(self)) {
+        if (left == 0 && pw_daemon_releases_idle(self) && pw_daemon_keeper_idle(self)) {
             break;
         }
         zmq_poll(items, (int)(first + left), next_duty(self));
@@ -810,10 +822,12 @@ watch(struct pw_daemon *self, struct pw_why *why)
         if (items[1].revents != 0) {
             pw_daemon_serve_releases(self);
         }
+        if (items[2].revents != 0) {
+            pw_daemon_serve_keeper(self);
+        }
         if (self->control != NULL) {
             pw_control_serve(self->control);
         }
-        pw_daemon_store_tick(self);
         if (pw_clock_steady() >= self->keys_at) {
             (void)look_at_keys(self, NULL);
         }
@@ -902,7 +916,9 @@ work(struct pw_daemon *self, struct pw_why *why)
     if (err != PW_E_OK) {
         return err;
     }
+    pw_daemon_stop_keeper(self);
     settle_log(self);
+    pw_daemon_check_notes(self);
     audit_stop(self);
     if (watched != PW_E_OK) {
         *why = later;

@@ -12,6 +12,7 @@
 #include <zmq.h>
 
 #include "common/base/clock.h"
+#include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
 
 enum { TAKING_MS = 100, REOPEN_MS = 500 };
@@ -208,7 +209,7 @@ static const struct pw_control_command control_commands[] = {
     {"status", true, answer_status, NULL},
     {"reopen", false, answer_reopen, NULL},
     {"reload", false, answer_reload, NULL},
-    {"purge", true, pw_daemon_answer_purge, NULL},
+    {"purge", true, NULL, pw_daemon_begin_purge},
     {"version", false, answer_version, NULL},
     {"release", true, NULL, pw_daemon_begin_release},
 };

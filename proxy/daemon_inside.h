@@ -57,6 +57,7 @@ struct pw_asker {
 };
 
 struct pw_release_desk; /* daemon_release.c */
+struct pw_keeper;       /* daemon_keeper.c */
 
 struct pw_daemon {
     const struct pw_settings *settings;
@@ -70,15 +71,13 @@ struct pw_daemon {
     struct pw_audit *audit;
     struct pw_store *store;
     struct pw_release_desk *releases;
+    struct pw_keeper *keeper;
     struct pw_lane *lanes;
     size_t lane_count;
     enum pw_keys_news keys_news; /* not yet in the audit log */
     struct pw_why keys_why;      /* of the last refusal */
     struct pw_asker keys_by;     /* who wanted that news */
     uint64_t keys_at;            /* steady clock: look at the key folder then */
-    uint64_t store_at;           /* steady clock: look at the quarantine then */
-    unsigned store_ticks;        /* how often that was done */
-    bool store_trouble;          /* the last time it failed, and that was said */
     uint64_t started_at;         /* steady clock */
     uint64_t abort_at;           /* steady clock; 0: not draining */
 };
@@ -87,10 +86,12 @@ enum { PW_DETAIL_LIMIT = 65536 }; /* bytes of an event's members */
 
 /*
  * Hand an event of the whole process to the audit log: `json` is members without braces,
- * and taken over. Of a level, or a higher one that the event has by itself.
+ * and taken over. Of a level, or a higher one that the event has by itself. What
+ * pw_audit_push says, which may be passed over, since the log counts what it lost; or what
+ * kept the members from the line.
  */
-void pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
-                          enum pw_level level, struct pw_json *json);
+enum pw_err pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
+                                 enum pw_level level, struct pw_json *json);
 
 /*
  * Tell of what the wall before this one has stored without a line (see daemon_recover.c).

@@ -12,27 +12,16 @@
 PW_CHECK_RESULT enum pw_err pw_daemon_open_store(struct pw_daemon *self,
                                                  struct pw_why *why);
 
-/* Tell the audit log how the store was found, and what was done while no wall ran. */
+/* Tell the audit log how the store was found, and what was done while no wall ran; then
+ * wake the keeper. */
 void pw_daemon_store_started(struct pw_daemon *self);
 
 /* Tell the audit log that the object of this entry is damaged, and was put aside. From any
  * thread. */
 void pw_daemon_tell_corrupt(struct pw_daemon *self, const struct pw_found *found);
 
-/* Every two seconds: purge what is too old, forget what was purged long ago. Bounded, and
- * told in the audit log. */
-void pw_daemon_store_tick(struct pw_daemon *self);
-
-/* How long that may wait; ms. */
-int pw_daemon_store_wait_ms(const struct pw_daemon *self);
-
 /* The member "quarantine" of the status. */
 void pw_daemon_write_store_state(struct pw_daemon *self, struct pw_json *json);
-
-/* The command `purge`; pw_control_run. */
-enum pw_err pw_daemon_answer_purge(void *arg, const struct pw_control_peer *peer,
-                                   const char *argument, struct pw_json *json,
-                                   struct pw_why *why);
 
 /* The member "by": who asked, and how. */
 void pw_write_operator(struct pw_json *json, const char *via, uid_t uid, pid_t pid);

@@ -34,6 +34,15 @@ enum pw_folder {
     PW_FOLDER_COUNT
 };
 
+/* As struct pw_store_usage says. */
+struct pw_store_counts {
+    _Atomic uint64_t entries[PW_STORE_STATES];
+    _Atomic uint64_t bytes;
+    uint64_t torn;
+    uint64_t missing;
+    uint64_t orphans;
+};
+
 struct pw_store {
     char *path; /* for sentences */
     int root;
@@ -44,8 +53,9 @@ struct pw_store {
     bool later; /* this put is one of many: pw_store_sync is what makes it durable */
     struct pw_ulid ulid;
     struct pw_account account; /* of what held and releasing entries need */
-    struct pw_store_usage usage;
-    uint64_t oldest_ms; /* no held entry is older */
+    uint64_t oldest_ms;        /* no held entry is older */
+    /* Written under the lock, which disks can hold up; read without it: */
+    struct pw_store_counts usage;
     /* Set before the first put: */
     struct pw_store_limits limits;
     struct pw_seal_room *room; /* NULL: not sealed */

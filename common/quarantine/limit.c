@@ -49,7 +49,7 @@ pw_store_full(const struct pw_store *store, const uint8_t name[static PW_ACCOUNT
               uint32_t channel, uint64_t bytes, bool *entry)
 {
     const struct pw_account *account = &store->account;
-    const uint64_t *entries = store->usage.entries;
+    const _Atomic uint64_t *entries = store->usage.entries;
     uint64_t more = pw_account_uses(account, name, PW_ACCOUNT_ALL) > 0 ? 0 : bytes;
     uint64_t its = pw_account_uses(account, name, channel) > 0 ? 0 : bytes;
     *entry = false;

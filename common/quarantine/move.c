@@ -15,9 +15,12 @@ needs_object(enum pw_store_state state)
     return state == PW_STORE_HELD || state == PW_STORE_RELEASING;
 }
 
-/* The entry needs its object no more; bytes of the file that went with it. */
+/*
+ * The entry needs its object no more; bytes of the file that went with it. When the entry
+ * may come back the file stays for it, until the next start.
+ */
 static uint64_t
-let_go(struct pw_store *store, const struct pw_entry *entry)
+let_go(struct pw_store *store, const struct pw_entry *entry, bool firm)
 {
     uint8_t name[PW_ACCOUNT_NAME];
     uint32_t channel = 0;
@@ -27,7 +30,7 @@ let_go(struct pw_store *store, const struct pw_entry *entry)
         return 0;
     }
     PW_CLEANUP(pw_file_close) int shelf = pw_store_shelf(store, entry->object);
-    bool gone = shelf >= 0 && unlinkat(shelf, entry->object, 0) == 0;
+    bool gone = firm && shelf >= 0 && unlinkat(shelf, entry->object, 0) == 0;
     return gone ? entry->bytes : 0;
 }
 
@@ -59,10 +62,13 @@ pw_store_move_entry(struct pw_store *store, const char *entry, enum pw_store_sta
     }
     store->usage.entries[from]--;
     store->usage.entries[to]++;
+    if (to == PW_STORE_HELD && pw_entry_ms(entry) < store->oldest_ms) {
+        store->oldest_ms = pw_entry_ms(entry);
+    }
     bool firm = make_firm(reached) && make_firm(left);
     int number = errno;
     if (known && needs_object(from) && !needs_object(to)) {
-        uint64_t bytes = let_go(store, &what);
+        uint64_t bytes = let_go(store, &what, firm);
         store->usage.bytes = store->account.channels[PW_ACCOUNT_ALL].bytes;
         *(freed != NULL ? freed : &bytes) += bytes;
     }
@@ -97,43 +103,73 @@ pw_store_purge(struct pw_store *store, const char *entry, struct pw_gone *gone,
     return err;
 }
 
+bool
+pw_store_has(const struct pw_store *store, enum pw_store_state state, const char *entry)
+{
+    char name[PW_ENTRY_FILE];
+    snprintf(name, sizeof name, "%.*s.json", (int)PW_ULID_NAME, entry);
+    return strlen(entry) == PW_ULID_NAME && pw_is_entry_file(name) &&
+           pw_store_is_there(store->folders[state], name);
+}
+
+/* Those of `names`, which are sorted. */
 static enum pw_err
-purge_before(struct pw_store *store, uint64_t before_ms, struct pw_gone *gone,
+take_old(const struct pw_store *store, const struct pw_names *names, uint64_t before_ms,
+         struct pw_gone *old, struct pw_why *why)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf json = {.limit = PW_ENTRY_LIMIT};
+    enum pw_err first = PW_E_OK;
+    for (size_t i = 0; i < pw_names_count(names) && old->count < PW_STORE_BATCH &&
+                       pw_entry_ms(pw_names_at(names, i)) < before_ms;
+         i++) {
+        const char *entry = pw_names_at(names, i);
+        pw_buf_clear(&json);
+        enum pw_err err = pw_entry_read(store, PW_STORE_HELD, entry, &json);
+        if (err == PW_E_OK) {
+            memcpy(old->entries[old->count++], entry, PW_STORE_ULID);
+        } else if (err != PW_E_NO_INPUT && first == PW_E_OK) { /* not moved on meanwhile */
+            first = pw_fail(why, err, "%s/hold/%s.json does not go, though it is old: %s",
+                            store->path, entry, pw_err_text(err));
+        }
+    }
+    return first;
+}
+
+static void
+note_oldest(struct pw_store *store, uint64_t ms)
+{
+    pthread_mutex_lock(&store->lock);
+    store->oldest_ms = ms < store->oldest_ms ? ms : store->oldest_ms;
+    pthread_mutex_unlock(&store->lock);
+}
+
+enum pw_err
+pw_store_old(struct pw_store *store, uint64_t wall_ns, struct pw_gone *old,
              struct pw_why *why)
 {
     PW_CLEANUP(pw_names_free)
     struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
+    uint64_t before_ms = wall_ns / 1000000;
+    *old = (struct pw_gone){0};
+    pthread_mutex_lock(&store->lock);
+    bool due = store->oldest_ms < before_ms;
+    store->oldest_ms =
+        due ? UINT64_MAX : store->oldest_ms; /* but for what comes meanwhile */
+    pthread_mutex_unlock(&store->lock);
+    if (!due) {
+        return PW_E_OK;
+    }
     enum pw_err err =
         pw_names_gather(store->folders[PW_FOLDER_HOLD], pw_is_entry_file, "", &names);
     if (err != PW_E_OK) {
+        note_oldest(store, 0);
         return pw_fail(why, err, "%s/hold: %s", store->path, pw_err_text(err));
     }
     pw_names_sort(&names);
-    size_t at = 0;
-    for (; err == PW_E_OK && at < pw_names_count(&names) && at < PW_STORE_BATCH &&
-           pw_entry_ms(pw_names_at(&names, at)) < before_ms;
-         at++) {
-        err = purge(store, pw_names_at(&names, at), gone, why);
+    if (pw_names_count(&names) > 0) {
+        note_oldest(store, pw_entry_ms(pw_names_at(&names, 0)));
     }
-    bool all = at == pw_names_count(&names);
-    store->oldest_ms = all ? UINT64_MAX : pw_entry_ms(pw_names_at(&names, at));
-    return err;
-}
-
-enum pw_err
-pw_store_purge_before(struct pw_store *store, uint64_t wall_ns, struct pw_gone *gone,
-                      struct pw_why *why)
-{
-    uint64_t before_ms = wall_ns / 1000000;
-    enum pw_err err = PW_E_OK;
-    *gone = (struct pw_gone){0};
-    pthread_mutex_lock(&store->lock);
-    if (store->oldest_ms < before_ms) {
-        err = purge_before(store, before_ms, gone, why);
-        store->oldest_ms = err == PW_E_OK ? store->oldest_ms : 0;
-    }
-    pthread_mutex_unlock(&store->lock);
-    return err;
+    return take_old(store, &names, before_ms, old, why);
 }
 
 /* The oldest of a folder of entries that are only remembered. */
@@ -150,10 +186,13 @@ forget(struct pw_store *store, enum pw_store_state state, struct pw_gone *gone)
          i++) {
         char name[PW_ENTRY_FILE];
         snprintf(name, sizeof name, "%s.json", pw_names_at(&names, i));
-        if (unlinkat(store->folders[state], name, 0) != 0) {
+        pthread_mutex_lock(&store->lock);
+        bool removed = unlinkat(store->folders[state], name, 0) == 0;
+        store->usage.entries[state] -= removed;
+        pthread_mutex_unlock(&store->lock);
+        if (!removed) {
             return PW_E_IO;
         }
-        store->usage.entries[state]--;
         memcpy(gone->entries[gone->count++], pw_names_at(&names, i), PW_STORE_ULID);
     }
     return err;
@@ -165,11 +204,9 @@ pw_store_forget(struct pw_store *store, enum pw_store_state state, struct pw_gon
 {
     enum pw_err err = PW_E_OK;
     *gone = (struct pw_gone){0};
-    pthread_mutex_lock(&store->lock);
     if (store->usage.entries[state] > store->limits.max_messages) {
         err = forget(store, state, gone);
     }
-    pthread_mutex_unlock(&store->lock);
     return err == PW_E_OK
                ? err
                : pw_fail(why, err, "%s/%s: %s", store->path,

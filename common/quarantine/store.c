@@ -152,8 +152,13 @@ pw_store_free(struct pw_store **store)
 struct pw_store_usage
 pw_store_usage(struct pw_store *store)
 {
-    pthread_mutex_lock(&store->lock);
-    struct pw_store_usage usage = store->usage;
-    pthread_mutex_unlock(&store->lock);
+    const struct pw_store_counts *counts = &store->usage;
+    struct pw_store_usage usage = {.bytes = counts->bytes,
+                                   .torn = counts->torn,
+                                   .missing = counts->missing,
+                                   .orphans = counts->orphans};
+    for (size_t i = 0; i < PW_STORE_STATES; i++) {
+        usage.entries[i] = counts->entries[i];
+    }
     return usage;
 }

@@ -102,7 +102,8 @@ enum pw_store_state {
 const char *pw_store_state_text(enum pw_store_state state);
 bool pw_store_state_parse(const char *text, enum pw_store_state *state);
 
-/* How much there is, kept up to date: of a store that is open for writing. */
+/* How much there is, kept up to date: of a store that is open for writing. Waits for
+ * nobody. */
 struct pw_store_usage {
     uint64_t entries[PW_STORE_STATES];
     uint64_t bytes; /* of objects that entries held or releasing need */
@@ -200,23 +201,28 @@ struct pw_gone {
     uint64_t bytes; /* of objects that nobody needs any more, and are removed */
 };
 
+/* Whether an entry (its whole ULID) is in that state. */
+bool pw_store_has(const struct pw_store *store, enum pw_store_state state,
+                  const char *entry);
+
 /*
  * Purge a held entry: from hold/ to purged/, durably; then its object goes, unless another
- * entry needs it. Added to `gone`, which has room. PW_E_NO_INPUT when it is not held,
- * PW_E_IO, PW_E_NOMEM: it stays.
+ * entry needs it. Added to `gone`, which has room, whenever it has moved. PW_E_NO_INPUT
+ * when it is not held, PW_E_IO, PW_E_NOMEM: it stays.
  */
 PW_CHECK_RESULT enum pw_err pw_store_purge(struct pw_store *store, const char *entry,
                                            struct pw_gone *gone, struct pw_why *why);
 
 /*
- * Purge held entries that are from before `wall_ns`, oldest first, at most PW_STORE_BATCH:
- * call it again while gone->count says that there may be more.
+ * Find held entries that are from before `wall_ns`, oldest first, at most PW_STORE_BATCH.
+ * One that cannot be read is passed over: then the first error is returned, and `old` has
+ * the others all the same. Does not hold up those who put.
  */
-PW_CHECK_RESULT enum pw_err pw_store_purge_before(struct pw_store *store, uint64_t wall_ns,
-                                                  struct pw_gone *gone, struct pw_why *why);
+PW_CHECK_RESULT enum pw_err pw_store_old(struct pw_store *store, uint64_t wall_ns,
+                                         struct pw_gone *old, struct pw_why *why);
 
 /* Remove the oldest entries of released/ or purged/ beyond max_messages, at most
- * PW_STORE_BATCH. */
+ * PW_STORE_BATCH. From one thread at a time. */
 PW_CHECK_RESULT enum pw_err pw_store_forget(struct pw_store *store,
                                             enum pw_store_state state, struct pw_gone *gone,
                                             struct pw_why *why);
@@ -225,16 +231,20 @@ PW_CHECK_RESULT enum pw_err pw_store_forget(struct pw_store *store,
 
 /*
  * Leave a note, members of a JSON object, for the audit log of the next wall, durably. The
- * store is open for writing. PW_E_IO.
+ * store is open for writing. `id`, if not NULL, receives its ULID. PW_E_IO.
  */
 PW_CHECK_RESULT enum pw_err pw_store_note(struct pw_store *store, struct pw_span members,
-                                          struct pw_why *why);
+                                          char *id, struct pw_why *why);
 
-/* Visit all notes, oldest first, each with its ULID. PW_E_IO, PW_E_NOMEM, PW_E_LIMIT. */
+/*
+ * Visit all notes, oldest first, each with its ULID. One that cannot be read is passed
+ * over; then the first error is returned behind the last note. PW_E_IO, PW_E_NOMEM,
+ * PW_E_LIMIT.
+ */
 PW_CHECK_RESULT enum pw_err pw_store_notes(struct pw_store *store, pw_store_visit *visit,
                                            void *arg, struct pw_why *why);
 
-/* They are in the log: remove them. */
-void pw_store_notes_told(struct pw_store *store);
+/* What this note says is in the log: remove it. */
+void pw_store_note_told(struct pw_store *store, const char *id);
 
 #endif

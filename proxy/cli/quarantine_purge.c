@@ -242,7 +242,7 @@ leave_note(const struct purge *purge, struct pw_store *store, size_t from, size_
     memcpy(gone.entries, purge->entries[from], count * sizeof gone.entries[0]);
     pw_write_purge(&json, &gone, purge->reason);
     pw_write_operator(&json, "no wall", getuid(), getpid());
-    return json.err == PW_E_OK ? pw_store_note(store, pw_buf_span(&text), why)
+    return json.err == PW_E_OK ? pw_store_note(store, pw_buf_span(&text), NULL, why)
                                : pw_fail(why, json.err, "out of memory");
 }
 

@@ -116,6 +116,7 @@ live(bool sealed)
     struct pw_why why;
     struct pw_stored one, again, two, three;
     struct pw_gone gone = {0};
+    char note[PW_STORE_ULID] = "";
     struct pw_store *store = pw_store_open(root, &why);
     if (store == NULL || (sealed && pw_store_seal(store, public, &why) != PW_E_OK)) {
         pw_store_free(&store);
@@ -125,14 +126,14 @@ live(bool sealed)
     put(store, "one", false, &again);
     put(store, "two", false, &two);
     put(store, "three", true, &three);
-    (void)!pw_store_note(store, pw_span_str("\"what\":\"purge\""), &why);
+    (void)!pw_store_note(store, pw_span_str("\"what\":\"purge\""), note, &why);
     (void)!pw_store_purge(store, one.entry, &gone, &why);
     if (pw_store_move(store, two.entry, PW_STORE_HELD, PW_STORE_RELEASING, &why) ==
         PW_E_OK) {
         (void)!pw_store_move(store, two.entry, PW_STORE_RELEASING, PW_STORE_RELEASED, &why);
     }
     (void)!pw_store_purge(store, again.entry, &gone, &why);
-    pw_store_notes_told(store);
+    pw_store_note_told(store, note);
     pw_store_free(&store);
 }
 

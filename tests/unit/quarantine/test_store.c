@@ -20,6 +20,7 @@
 
 #include "common/base/file.h"
 #include "common/quarantine/check.h"
+#include "common/quarantine/release.h"
 #include "common/quarantine/seal.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/quarantine/folder.h"
@@ -508,7 +509,8 @@ limited_life(struct pw_store *store)
     struct pw_why why = {{0}};
     struct pw_stored stored;
     struct pw_store_check check;
-    struct pw_gone gone;
+    struct pw_gone old, gone = {0};
+    char id[PW_STORE_ULID] = "";
     bool noted = false;
     pw_store_limit(store, &(struct pw_store_limits){.max_bytes = 1 << 20});
     enum pw_err err = pw_store_limit_channel(store, "jobs", 1 << 20);
@@ -516,11 +518,15 @@ limited_life(struct pw_store *store)
     pw_store_limit(store, &(struct pw_store_limits){1 << 20, 4, 0, 0, false});
     err = err == PW_E_OK ? put(store, &frame, 1, "", &stored, &why) : err;
     err = err == PW_E_OK ? pw_store_check(store, ignore_fault, NULL, &check, &why) : err;
-    err = err == PW_E_OK ? pw_store_note(store, pw_span_str("\"what\":\"x\""), &why) : err;
+    err = err == PW_E_OK ? pw_store_note(store, pw_span_str("\"what\":\"x\""), id, &why)
+                         : err;
     err = err == PW_E_OK ? pw_store_notes(store, read_note, &noted, &why) : err;
     assert_true(err != PW_E_OK || noted);
-    pw_store_notes_told(store);
-    err = err == PW_E_OK ? pw_store_purge_before(store, UINT64_MAX, &gone, &why) : err;
+    pw_store_note_told(store, id);
+    err = err == PW_E_OK ? pw_store_old(store, UINT64_MAX, &old, &why) : err;
+    for (size_t i = 0; err == PW_E_OK && i < old.count; i++) {
+        err = pw_store_purge(store, old.entries[i], &gone, &why);
+    }
     err = err == PW_E_OK ? pw_store_forget(store, PW_STORE_PURGED, &gone, &why) : err;
     return err;
 }
@@ -624,6 +630,81 @@ only_names_of_entries_reach_the_disk(void **state)
     pw_store_free(&store);
 }
 
+static void
+one_entry_that_cannot_be_read_does_not_keep_the_old_ones(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_gone old = {0}, gone = {0};
+    struct pw_why why = {{0}};
+    struct pw_stored stored = put_text(store, "one");
+    int fd =
+        open(path_of("hold/01AD8Z3W5K9Q2M7X4T6B1C0V8R.json"), O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(ftruncate(fd, 2 << 20), 0);
+    close(fd);
+    for (int round = 0; round < 2; round++) { /* it is in front the next time, too */
+        assert_int_equal(pw_store_old(store, UINT64_MAX, &old, &why), PW_E_LIMIT);
+        assert_non_null(strstr(why.text, "01AD8Z3W5K9Q2M7X4T6B1C0V8R"));
+        assert_int_equal(old.count, 1);
+        assert_string_equal(old.entries[0], stored.entry);
+        assert_int_equal(pw_store_purge(store, old.entries[0], &gone, &why), PW_E_OK);
+        stored = put_text(store, "one");
+    }
+    assert_int_equal(gone.count, 2);
+    pw_store_free(&store);
+}
+
+static bool
+count_note(void *arg, const char *id, struct pw_span note)
+{
+    (void)id, (void)note;
+    ++*(size_t *)arg;
+    return true;
+}
+
+static void
+one_note_that_cannot_be_read_hides_no_other(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_why why = {{0}};
+    char id[PW_STORE_ULID];
+    size_t notes = 0;
+    int fd =
+        open(path_of("notes/01AD8Z3W5K9Q2M7X4T6B1C0V8R.json"), O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    close(fd);
+    assert_int_equal(pw_store_note(store, pw_span_str("\"what\":\"x\""), id, &why),
+                     PW_E_OK);
+    assert_int_equal(pw_store_notes(store, count_note, &notes, &why), PW_E_LIMIT);
+    assert_non_null(strstr(why.text, "01AD8Z3W5K9Q2M7X4T6B1C0V8R"));
+    assert_int_equal(notes, 1);
+    pw_store_note_told(store, id);
+    assert_int_equal(files_in("notes"), 1);
+    pw_store_free(&store);
+}
+
+static void
+what_is_given_back_grows_old_like_any_other(void **state)
+{
+    (void)state;
+    struct pw_store *store = open_store();
+    struct pw_gone old;
+    struct pw_why why = {{0}};
+    struct pw_stored stored = put_text(store, "one");
+    assert_int_equal(
+        pw_store_move(store, stored.entry, PW_STORE_HELD, PW_STORE_RELEASING, &why),
+        PW_E_OK);
+    assert_int_equal(pw_store_old(store, UINT64_MAX, &old, &why), PW_E_OK);
+    assert_int_equal(old.count, 0);
+    assert_int_equal(
+        pw_store_move(store, stored.entry, PW_STORE_RELEASING, PW_STORE_HELD, &why),
+        PW_E_OK);
+    assert_int_equal(pw_store_old(store, UINT64_MAX, &old, &why), PW_E_OK);
+    assert_int_equal(old.count, 1);
+    pw_store_free(&store);
+}
+
 int
 main(void)
 {
@@ -648,6 +729,9 @@ main(void)
         TEST(limits_count_an_object_once_and_an_entry_each_time),
         TEST(what_is_no_entry_is_put_aside_at_open),
         TEST(only_names_of_entries_reach_the_disk),
+        TEST(one_entry_that_cannot_be_read_does_not_keep_the_old_ones),
+        TEST(one_note_that_cannot_be_read_hides_no_other),
+        TEST(what_is_given_back_grows_old_like_any_other),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
