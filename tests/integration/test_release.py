@@ -340,6 +340,7 @@ def test_what_was_under_way_when_the_wall_died_is_in_doubt(tmp_path, sockets):
     (store / "hold" / f"{first}.json").rename(store / "releasing" / f"{first}.json")
     with Wall(tmp_path, jobs) as wall:
         consumer = sockets(zmq.PULL, connect=[target])
+        wall.wait_for(lambda: told(wall, "in_doubt"), "the line")
         (line,) = told(wall, "in_doubt")
         assert (line["detail"]["entry"], line["detail"]["chan"], line["level"]) == (first, "jobs", "high")
         assert f"{first} was being released when the wall ended" in wall.words.read_text()
