@@ -38,7 +38,12 @@ let_go(struct pw_store *store, const struct pw_entry *entry, bool firm)
 static bool
 make_firm(int folder)
 {
-    return fsync(folder) == 0 || fsync(folder) == 0;
+    for (int turn = 0; turn < 2; turn++) {
+        if (fsync(folder) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum pw_moved

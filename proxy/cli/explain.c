@@ -30,12 +30,12 @@ read_arguments(struct options *options, const char *what, int argc, char **argv)
         }
         if (pw_args_unknown(&args)) {
             return EX_USAGE;
-        } else if (options->what != NULL) {
+        }
+        if (options->what != NULL) {
             return pw_command_misused("one at a time, please: not both %s and %s",
                                       options->what, args.current);
-        } else {
-            options->what = args.current;
         }
+        options->what = args.current;
     }
     if (args.bad) {
         return EX_USAGE;

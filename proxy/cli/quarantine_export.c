@@ -37,7 +37,8 @@ read_arguments(struct exporting *it, int argc, char **argv)
         }
         if (pw_args_unknown(&args)) {
             return EX_USAGE;
-        } else if (it->id != NULL) {
+        }
+        if (it->id != NULL) {
             return pw_command_misused("\"%s\" is one argument too many", args.current);
         }
         it->id = args.current;

@@ -42,7 +42,8 @@ read_arguments(struct pw_quarantine_place *place, const char **id, int argc, cha
         }
         if (pw_args_unknown(&args)) {
             return EX_USAGE;
-        } else if (*id != NULL) {
+        }
+        if (*id != NULL) {
             return pw_command_misused("\"%s\" is one argument too many", args.current);
         }
         *id = args.current;
