@@ -107,6 +107,52 @@ void pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
  */
 enum pw_keys_news pw_daemon_reload(struct pw_daemon *self, const struct pw_asker *by);
 
+/* Look at the key folder; `by` is NULL for the look that is taken every second. */
+enum pw_keys_news pw_daemon_look_at_keys(struct pw_daemon *self, const struct pw_asker *by);
+
+/* ---- daemon_open.c ---- */
+
+/* Everything that all channels share, and their places. Close it after a failure, too. */
+PW_CHECK_RESULT enum pw_err pw_daemon_open(struct pw_daemon *self, struct pw_why *why);
+void pw_daemon_close(struct pw_daemon *self);
+
+/* ---- daemon_channels.c ---- */
+
+/* A place for each channel of the settings. */
+PW_CHECK_RESULT enum pw_err pw_daemon_make_lanes(struct pw_daemon *self,
+                                                 struct pw_why *why);
+
+/* Open each channel's sockets. What was open when one failed has a relay, too. */
+PW_CHECK_RESULT enum pw_err pw_daemon_open_lanes(struct pw_daemon *self,
+                                                 struct pw_why *why);
+void pw_daemon_close_lanes(struct pw_daemon *self);
+
+/*
+ * Let the threads go: with a relay, or to close what they opened. After a failure too, for
+ * channels that are open may have received: they drain, as at any other end.
+ */
+void pw_daemon_let_go(struct pw_daemon *self, enum pw_order order);
+
+/* An item for each lane that has not ended; how many. */
+size_t pw_daemon_poll_lanes(struct pw_daemon *self, zmq_pollitem_t *items);
+
+/* Which of these lanes have said their last word. */
+void pw_daemon_note_ended(struct pw_daemon *self, const zmq_pollitem_t *items);
+
+/* ---- daemon_tell.c ---- */
+
+/* On stderr: what each channel does, and what is noteworthy. */
+void pw_daemon_describe(const struct pw_daemon *self);
+
+/* The first and the last line of the audit log. */
+void pw_daemon_audit_start(struct pw_daemon *self);
+void pw_daemon_audit_stop(struct pw_daemon *self);
+
+/* Tell a service manager that waits for it (sd_notify(3)). */
+void pw_daemon_notify(const char *words);
+
+/* ---- the other files ---- */
+
 /* Wake the channels, so that they look at what was left for them. */
 void pw_daemon_wake_lanes(struct pw_daemon *self);
 

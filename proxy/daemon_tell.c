@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the operator, the service manager and the audit log are told of a wall as a whole.
+ */
+#include "proxy/daemon_inside.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/audit/audit.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+
+/* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
+static void
+describe_side(const struct pw_side *side, const char *names, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < side->count && len < size; i++) {
+        int name_len = (int)strcspn(names, ",");
+        len += (size_t)snprintf(out + len, size - len, "%s%s %.*s", i == 0 ? "" : ", ",
+                                side->endpoints[i].bind ? "listens on" : "connects to",
+                                name_len, names);
+        names += name_len;
+        names += strspn(names, ", ");
+    }
+}
+
+static bool
+stays_on_this_machine(const char *address)
+{
+    static const char *const starts[] = {"ipc://", "tcp://127.",
+                                         "tcp://[::1]:", "tcp://[127.", "tcp://localhost:"};
+    for (size_t i = 0; i < PW_COUNT(starts); i++) {
+        if (strncmp(address, starts[i], strlen(starts[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+warn_if_open(const struct pw_channel *channel)
+{
+    if (channel->verify == PW_SET_VERIFY_REQUIRED) {
+        return;
+    }
+    for (size_t i = 0; i < channel->in.count; i++) {
+        const char *address = channel->in.endpoints[i].address;
+        if (!stays_on_this_machine(address)) {
+            pw_log(PW_LOG_WARN,
+                   "channel %s: other machines can send to %s and need not sign; set "
+                   "verify = \"required\", or use 127.0.0.1",
+                   channel->name, address);
+        }
+    }
+}
+
+static void
+describe_lane(const struct pw_daemon *self, const struct pw_lane *lane)
+{
+    static const char *const violation[] = {[PW_DROP] = "dropped",
+                                            [PW_QUARANTINE] = "quarantined",
+                                            [PW_PASS] = "only reported"};
+    static const char *const verify[] = {[PW_SET_VERIFY_OFF] = "not verified",
+                                         [PW_SET_VERIFY_OPTIONAL] = "verified when there",
+                                         [PW_SET_VERIFY_REQUIRED] = "required"};
+    const struct pw_channel *channel = lane->channel;
+    const struct pw_key *signer = pw_keys_signer(self->keys, (size_t)(lane - self->lanes));
+    char in[400];
+    char out[400];
+    describe_side(&channel->in, lane->inputs, in, sizeof in);
+    describe_side(&channel->out, lane->outputs, out, sizeof out);
+    pw_log(PW_LOG_INFO, "channel %s: in %s; out %s", channel->name, in, out);
+    pw_log(
+        PW_LOG_INFO,
+        "channel %s: policy %s, violations are %s; signatures are %s, key that signs: %s",
+        channel->name, pw_policy_name(channel->policy), violation[channel->on_violation],
+        verify[channel->verify], signer == NULL ? "none" : pw_key_name(signer));
+    warn_if_open(channel);
+}
+
+void
+pw_daemon_describe(const struct pw_daemon *self)
+{
+    for (size_t i = 0; i < self->lane_count; i++) {
+        describe_lane(self, &self->lanes[i]);
+    }
+    pw_log(PW_LOG_INFO, "audit log %s, quarantine %s/quarantine",
+           self->settings->audit_file, self->settings->state);
+    if (self->copies.publish != NULL) {
+        const char *endpoint = pw_publish_endpoint(self->copies.publish);
+        pw_log(PW_LOG_INFO, "audit lines are published on %s", endpoint);
+        if (!stays_on_this_machine(endpoint)) {
+            pw_log(PW_LOG_WARN,
+                   "audit.publish: other machines can read the audit log on %s; use "
+                   "127.0.0.1",
+                   endpoint);
+        }
+    }
+    pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
+}
+
+enum pw_err
+pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event, enum pw_level level,
+                     struct pw_json *json)
+{
+    struct pw_buf *text = json->out;
+    enum pw_err err = json->err;
+    if (err == PW_E_OK) {
+        err = pw_buf_append(text, (struct pw_span){(const uint8_t *)"", 1});
+    }
+    if (err != PW_E_OK) {
+        pw_buf_free(text); /* the event alone must do */
+    }
+    struct pw_audit_record record = {.wall_ns = pw_clock_wall(),
+                                     .channel = -1,
+                                     .event = (uint8_t)event,
+                                     .level = (uint8_t)level,
+                                     .detail = (char *)text->bytes};
+    enum pw_err pushed = pw_audit_push(self->audit, &record, 1);
+    return err == PW_E_OK ? pushed : err;
+}
+
+/* "event":"error": lines are missing of what the log was when it was last signed. */
+static void
+audit_alarm(struct pw_daemon *self)
+{
+    const char *alarm = pw_audit_chain_alarm(self->audit);
+    if (alarm == NULL) {
+        return;
+    }
+    pw_log(PW_LOG_ERROR, "%s", alarm);
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_str(&json, "error", alarm);
+    pw_daemon_push_event(self, PW_EVENT_ERROR, PW_LEVEL_HIGH, &json);
+}
+
+void
+pw_daemon_audit_start(struct pw_daemon *self)
+{
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "config", self->settings->file);
+    pw_daemon_versions(&json);
+    pw_json_array(&json, "channels");
+    for (size_t i = 0; i < self->lane_count; i++) {
+        const struct pw_lane *lane = &self->lanes[i];
+        pw_json_object(&json, NULL);
+        pw_json_str(&json, "chan", lane->channel->name);
+        pw_json_str(&json, "in", lane->inputs);
+        pw_json_str(&json, "out", lane->outputs);
+        pw_json_str(&json, "policy", pw_policy_name(lane->channel->policy));
+        pw_json_str(&json, "on_violation", pw_verdict_text(lane->channel->on_violation));
+        pw_json_bool(&json, "verify", lane->channel->verify != PW_SET_VERIFY_OFF);
+        pw_json_bool(&json, "sign", lane->channel->sign != NULL);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    pw_json_raw(&json, pw_span_str(pw_audit_chain_news(self->audit)));
+    pw_json_end_object(&json);
+    pw_daemon_push_event(self, PW_EVENT_START, PW_LEVEL_INFO, &json);
+    audit_alarm(self);
+}
+
+void
+pw_daemon_audit_stop(struct pw_daemon *self)
+{
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
+    pw_json_array(&json, "channels");
+    for (size_t i = 0; i < self->lane_count; i++) {
+        if (self->lanes[i].relay == NULL) {
+            continue;
+        }
+        struct pw_relay_counts counts = pw_relay_counts(self->lanes[i].relay);
+        pw_json_object(&json, NULL);
+        pw_json_str(&json, "chan", self->lanes[i].channel->name);
+        pw_json_uint(&json, "received", counts.received);
+        pw_json_uint(&json, "forwarded", counts.forwarded);
+        pw_json_uint(&json, "quarantined", counts.quarantined);
+        pw_json_uint(&json, "dropped", counts.dropped);
+        pw_json_uint(&json, "unstored", counts.unstored);
+        pw_json_uint(&json, "undelivered", counts.undelivered);
+        pw_json_uint(&json, "lost", counts.lost);
+        pw_json_bool(&json, "delivered", counts.delivered);
+        pw_json_end_object(&json);
+    }
+    pw_json_end_array(&json);
+    pw_json_end_object(&json);
+    pw_daemon_push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
+}
+
+void
+pw_daemon_notify(const char *words)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un manager = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) < 2 || strlen(path) >= sizeof manager.sun_path) {
+        return;
+    }
+    memcpy(manager.sun_path, path, strlen(path));
+    if (path[0] == '@') {
+        manager.sun_path[0] = '\0';
+    }
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    PW_CLEANUP(pw_file_close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && sendto(fd, words, strlen(words), MSG_NOSIGNAL,
+                          (struct sockaddr *)&manager, size) < 0) {
+        pw_log(PW_LOG_WARN, "NOTIFY_SOCKET: %s", strerror(errno));
+    }
+}
