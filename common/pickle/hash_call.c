@@ -187,16 +187,10 @@ hash_struct_time(const struct pw_scan *m, const struct pw_value *args, uint32_t 
 /* ---- of integers -----------------------------------------------------------------------
  */
 
-/* A LONG1 or LONG4 of at most 8 bytes, two's complement. */
+/* Two's complement of at most 8 bytes. */
 static bool
-read_long(const struct pw_scan *m, struct pw_value value, int64_t *out)
+read_bytes(struct pw_span bytes, int64_t *out)
 {
-    struct pw_op op = {0};
-    if (pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP ||
-        (op.code != PW_OP_LONG1 && op.code != PW_OP_LONG4)) {
-        return false;
-    }
-    struct pw_span bytes = pw_op_data(m->frame, &op);
     if (bytes.len > sizeof *out) {
         return false;
     }
@@ -209,19 +203,22 @@ read_long(const struct pw_scan *m, struct pw_value value, int64_t *out)
     return true;
 }
 
-/* An integer of 64 bits. */
+/* An integer of 64 bits; of a text, one that is short enough to be its own residue. */
 static bool
 read_small(const struct pw_scan *m, struct pw_value value, int64_t *out)
 {
+    enum { SHORT_TEXT = 16 };
+    struct pw_op op = {0};
     struct pw_residue number;
-    if (value.kind == PW_V_LONG) {
-        return read_long(m, value, out);
-    }
-    if (!pw_hash_residue(m, value, &number)) {
+    if (!pw_hash_residue(m, value, &number) ||
+        pw_decode(m->frame, value.ref, &op) != PW_DECODE_OP) {
         return false;
     }
+    if (op.code == PW_OP_LONG1 || op.code == PW_OP_LONG4) {
+        return read_bytes(pw_op_data(m->frame, &op), out);
+    }
     *out = number.negative ? -(int64_t)number.rest : (int64_t)number.rest;
-    return true;
+    return (op.code != PW_OP_INT && op.code != PW_OP_LONG) || op.line.len <= SHORT_TEXT;
 }
 
 static bool
