@@ -12,8 +12,10 @@
 #include "common/audit/audit.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "proxy/daemon_health.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/notify.h"
 
 enum {
     AUDIT_GRACE_MS = 5000,
@@ -36,7 +38,7 @@ stop(struct pw_daemon *self)
         int timeout_ms = self->settings->drain_timeout_ms;
         pw_log(PW_LOG_INFO, "stopping: delivering what is accepted, for at most %d ms",
                timeout_ms);
-        pw_daemon_notify("STOPPING=1");
+        pw_notify("STOPPING=1");
         self->abort_at =
             pw_clock_steady() + ((uint64_t)timeout_ms + AUDIT_GRACE_MS) * ns_per_ms;
         give_order(self, PW_ORDER_DRAIN);
@@ -105,6 +107,7 @@ next_duty(const struct pw_daemon *self)
     if (self->control != NULL) {
         duty = sooner(duty, pw_control_wait_ms(self->control));
     }
+    duty = sooner(duty, pw_daemon_watchdog_wait_ms(self));
     if (self->settings->keys == NULL) {
         return duty;
     }
@@ -137,6 +140,7 @@ watch(struct pw_daemon *self, struct pw_why *why)
             break;
         }
         zmq_poll(items, (int)(first + left), next_duty(self));
+        pw_daemon_feed_watchdog(self);
         if (items[0].revents != 0) {
             read_signals(self);
         }
@@ -190,7 +194,8 @@ work(struct pw_daemon *self, struct pw_why *why)
     pw_daemon_let_go(self, err == PW_E_OK ? PW_ORDER_RUN : PW_ORDER_DRAIN);
     if (err == PW_E_OK) {
         pw_daemon_describe(self);
-        pw_daemon_notify("READY=1");
+        self->started = true;
+        pw_notify("READY=1");
     }
     struct pw_why later;
     enum pw_err watched = watch(self, &later);
@@ -215,7 +220,8 @@ pw_daemon_run(const struct pw_settings *settings, struct pw_why *why)
                              .state = -1,
                              .lock = -1,
                              .signals = -1,
-                             .started_at = pw_clock_steady()};
+                             .started_at = pw_clock_steady(),
+                             .watchdog_ns = pw_notify_watchdog_ns()};
     enum pw_err err = pw_daemon_open(&self, why);
     err = err == PW_E_OK ? work(&self, why) : err;
     pw_daemon_close(&self);

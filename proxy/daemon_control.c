@@ -12,6 +12,7 @@
 #include <zmq.h>
 
 #include "common/base/clock.h"
+#include "proxy/daemon_health.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
 
@@ -60,6 +61,7 @@ write_lane(const struct pw_daemon *self, const struct pw_lane *lane, struct pw_j
     pw_json_uint(json, "dropped", counts.dropped);
     pw_json_uint(json, "unstored", counts.unstored);
     pw_json_uint(json, "generation", atomic_load(&lane->keys->generation));
+    pw_json_uint(json, "idle_ms", pw_lane_idle_ms(lane));
     if (signer != NULL) {
         pw_json_str(json, "signs_with", pw_key_name(signer));
     }
@@ -118,6 +120,7 @@ answer_status(void *arg, const struct pw_control_peer *peer, const char *argumen
                  (pw_clock_steady() - self->started_at) / (1000 * ns_per_ms));
     pw_json_str(json, "config", self->settings->file);
     pw_json_bool(json, "stopping", atomic_load(&self->order) != PW_ORDER_RUN);
+    pw_daemon_write_health(self, json);
     write_keys_state(self, json);
     write_log_state(self, json);
     pw_daemon_write_store_state(self, json);

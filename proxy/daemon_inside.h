@@ -79,6 +79,10 @@ struct pw_daemon {
     struct pw_asker keys_by;     /* who wanted that news */
     uint64_t keys_at;            /* steady clock: look at the key folder then */
     uint64_t started_at;         /* steady clock */
+    bool started;                /* the channels were let go */
+    uint64_t watchdog_ns;        /* so long without a word to the manager; 0: no matter */
+    uint64_t watchdog_at;        /* steady clock: the next word */
+    bool watchdog_silent;        /* it is not told, since a channel hangs */
     uint64_t abort_at;           /* steady clock; 0: not draining */
 };
 
@@ -147,9 +151,6 @@ void pw_daemon_describe(const struct pw_daemon *self);
 /* The first and the last line of the audit log. */
 void pw_daemon_audit_start(struct pw_daemon *self);
 void pw_daemon_audit_stop(struct pw_daemon *self);
-
-/* Tell a service manager that waits for it (sd_notify(3)). */
-void pw_daemon_notify(const char *words);
 
 /* ---- the other files ---- */
 

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the operator, the service manager and the audit log are told of a wall as a whole.
+ * What the operator and the audit log are told of a wall as a whole.
  */
 #include "proxy/daemon_inside.h"
 
-#include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/audit/audit.h"
 #include "common/base/clock.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 
 /* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
@@ -199,24 +193,4 @@ pw_daemon_audit_stop(struct pw_daemon *self)
     pw_json_end_array(&json);
     pw_json_end_object(&json);
     pw_daemon_push_event(self, PW_EVENT_STOP, PW_LEVEL_INFO, &json);
-}
-
-void
-pw_daemon_notify(const char *words)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un manager = {.sun_family = AF_UNIX};
-    if (path == NULL || strlen(path) < 2 || strlen(path) >= sizeof manager.sun_path) {
-        return;
-    }
-    memcpy(manager.sun_path, path, strlen(path));
-    if (path[0] == '@') {
-        manager.sun_path[0] = '\0';
-    }
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    PW_CLEANUP(pw_file_close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && sendto(fd, words, strlen(words), MSG_NOSIGNAL,
-                          (struct sockaddr *)&manager, size) < 0) {
-        pw_log(PW_LOG_WARN, "NOTIFY_SOCKET: %s", strerror(errno));
-    }
 }

@@ -14,7 +14,6 @@
 
 enum {
     BURST = PW_RELAY_BURST,
-    FOR_EVER = -1,
     AUDIT_PAUSE_MS = 50,
     SHORT_PAUSE_MS = 10,
     STORE_PAUSE_MS = 100, /* doubles up to: */
@@ -109,6 +108,15 @@ show_counts(struct pw_relay *relay)
     atomic_store_explicit(&shown->quarantined, counts->quarantined, memory_order_relaxed);
     atomic_store_explicit(&shown->dropped, counts->dropped, memory_order_relaxed);
     atomic_store_explicit(&shown->unstored, counts->unstored, memory_order_relaxed);
+}
+
+/* Say that this relay is alive. */
+static void
+turn(struct pw_relay *relay)
+{
+    struct pw_shown *shown = &relay->shown;
+    atomic_store_explicit(&shown->turned_at, pw_clock_steady(), memory_order_relaxed);
+    atomic_store_explicit(&shown->holds, relay->store_pause_ms > 0, memory_order_relaxed);
 }
 
 static void
@@ -499,6 +507,7 @@ hold(struct pw_relay *relay)
     PW_CLEANUP(pw_buf_free) struct pw_buf meta = {.limit = DETAIL_LIMIT};
     struct pw_why why = {"out of memory"};
     struct pw_stored stored;
+    turn(relay); /* each may wait for the disk */
     if (!write_detail(relay, &detail) || write_meta(relay, &detail, &meta) != PW_E_OK ||
         store_oldest(relay, &meta, &stored, &why) != PW_E_OK) {
         store_failed(relay, &why);
@@ -569,7 +578,7 @@ wait_ready(struct pw_relay *relay, unsigned want)
     if (relay->refused) {
         relay->woken = (pw_relay_wait(relay, 0, SHORT_PAUSE_MS) & PW_READY_CONTROL) != 0;
     }
-    relay->refused = (pw_relay_wait(relay, want, FOR_EVER) & want) != 0;
+    relay->refused = (pw_relay_wait(relay, want, PW_RELAY_IDLE_MS) & want) != 0;
 }
 
 static void
@@ -587,6 +596,7 @@ static void
 run(struct pw_relay *relay)
 {
     while (pw_relay_order(relay) == PW_ORDER_RUN) {
+        turn(relay);
         if (relay->queue.count == 0) {
             pw_relay_take_keys(
                 relay); /* so that old ones do not live on in an idle channel */
@@ -889,6 +899,7 @@ pw_relay_new(const struct pw_relay_options *options)
         return NULL;
     }
     relay->options = *options;
+    turn(relay);
     return relay;
 }
 
@@ -918,6 +929,16 @@ struct pw_relay_counts
 pw_relay_counts(const struct pw_relay *relay)
 {
     return relay->counts;
+}
+
+struct pw_relay_pulse
+pw_relay_pulse(struct pw_relay *relay)
+{
+    struct pw_shown *shown = &relay->shown;
+    return (struct pw_relay_pulse){
+        .turned_at = atomic_load_explicit(&shown->turned_at, memory_order_relaxed),
+        .holds = atomic_load_explicit(&shown->holds, memory_order_relaxed),
+    };
 }
 
 struct pw_relay_counts

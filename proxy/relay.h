@@ -66,6 +66,15 @@ enum pw_err pw_relay_run(struct pw_relay *relay, struct pw_port **port);
 /* To be asked when pw_relay_run has returned. */
 struct pw_relay_counts pw_relay_counts(const struct pw_relay *relay);
 
+enum { PW_RELAY_IDLE_MS = 1000 }; /* a running relay waits no longer, and then turns */
+
+/* How it is, from any thread. */
+struct pw_relay_pulse {
+    uint64_t turned_at; /* steady clock */
+    bool holds;         /* it receives nothing, since the quarantine takes nothing */
+};
+struct pw_relay_pulse pw_relay_pulse(struct pw_relay *relay);
+
 /*
  * While it runs, from any thread: what it received, forwarded, held and dropped up to its
  * last burst, each number for itself. The other members are zero.

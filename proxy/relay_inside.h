@@ -25,6 +25,8 @@ struct pw_shown {
     atomic_uint_least64_t quarantined;
     atomic_uint_least64_t dropped;
     atomic_uint_least64_t unstored;
+    atomic_uint_least64_t turned_at; /* steady clock */
+    atomic_bool holds;
 };
 
 struct pw_relay {

@@ -69,3 +69,18 @@ pw_store_full(const struct pw_store *store, const uint8_t name[static PW_ACCOUNT
     }
     return leaves_room(store, more) ? NULL : "quarantine.min_free";
 }
+
+const char *
+pw_store_short_of(const struct pw_store *store)
+{
+    const struct pw_store_limits *limits = &store->limits;
+    const struct pw_store_counts *usage = &store->usage;
+    if (usage->entries[PW_STORE_HELD] + usage->entries[PW_STORE_RELEASING] >=
+        limits->max_messages) {
+        return "quarantine.max_messages";
+    }
+    if (usage->bytes >= limits->max_bytes - limits->max_bytes / 100) {
+        return "quarantine.max_bytes";
+    }
+    return leaves_room(store, 0) ? NULL : "quarantine.min_free";
+}

@@ -115,6 +115,13 @@ struct pw_store_usage {
 struct pw_store_usage pw_store_usage(struct pw_store *store);
 
 /*
+ * The setting that leaves whole messages no room at the moment, or NULL: the limits are
+ * reached, and of max_bytes less than a hundredth is left. A larger message may meet its
+ * limit sooner. Waits for nobody but the file system.
+ */
+const char *pw_store_short_of(const struct pw_store *store);
+
+/*
  * Call `visit` for each entry of a state in order of ULID (that is, of time), with the JSON
  * object of its file. Stops early when it returns false. PW_E_IO, PW_E_NOMEM.
  */

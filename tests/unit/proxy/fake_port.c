@@ -130,7 +130,7 @@ static unsigned
 script_wait(struct pw_port *port, unsigned want, int timeout_ms)
 {
     struct script *script = (struct script *)port;
-    assert_true(timeout_ms >= 0 || !script->woke); /* an order is told once */
+    assert_true(timeout_ms != PW_RELAY_IDLE_MS || !script->woke); /* told once */
     if (want == PW_READY_OUT && timeout_ms == 0 && script->wakes && !script->woke) {
         script->woke = true;
         atomic_store(&script->order, PW_ORDER_DRAIN);
@@ -154,7 +154,7 @@ script_wait(struct pw_port *port, unsigned want, int timeout_ms)
     if (script->in[script->next] != '\0') {
         return PW_READY_IN & want;
     }
-    if (timeout_ms < 0) {
+    if (timeout_ms == PW_RELAY_IDLE_MS) {
         atomic_store(&script->order, PW_ORDER_DRAIN);
     } else {
         usleep((useconds_t)(timeout_ms < 20 ? timeout_ms : 20) * 1000);

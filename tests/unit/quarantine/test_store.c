@@ -22,6 +22,7 @@
 #include "common/quarantine/check.h"
 #include "common/quarantine/release.h"
 #include "common/quarantine/seal.h"
+#include "tests/unit/check.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/quarantine/folder.h"
 
@@ -589,6 +590,33 @@ limits_count_an_object_once_and_an_entry_each_time(void **state)
 }
 
 static void
+it_tells_which_limit_leaves_no_room(void **state)
+{
+    (void)state;
+    static const struct short_case {
+        const char *name;
+        struct pw_store_limits limits;
+        const char *of; /* NULL: there is room */
+    } cases[] = {
+        {"room", {5900, 2, 0, 0, false}, NULL},
+        {"no byte more", {59, 2, 0, 0, false}, "quarantine.max_bytes"},
+        {"one entry, no more", {5900, 1, 0, 0, false}, "quarantine.max_messages"},
+        {"nothing may be held", {0, 0, 0, 0, true}, "quarantine.max_messages"},
+        {"a disk as large as none", {5900, 2, UINT64_MAX, 0, false}, "quarantine.min_free"},
+        {"all of the disk", {5900, 2, 0, 100, false}, "quarantine.min_free"},
+    };
+    struct pw_store *store = open_store();
+    put_text(store, "message"); /* an object of 12 + 8 + 7 + 32 bytes */
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        pw_store_limit(store, &cases[i].limits);
+        const char *of = pw_store_short_of(store);
+        check_case(cases[i].name, (of == NULL) == (cases[i].of == NULL));
+        check_case(cases[i].name, of == NULL || strcmp(of, cases[i].of) == 0);
+    }
+    pw_store_free(&store);
+}
+
+static void
 what_is_no_entry_is_put_aside_at_open(void **state)
 {
     (void)state;
@@ -727,6 +755,7 @@ main(void)
         TEST(out_of_memory_is_an_error_and_no_leak),
         TEST(out_of_memory_is_an_error_of_all_that_has_limits),
         TEST(limits_count_an_object_once_and_an_entry_each_time),
+        TEST(it_tells_which_limit_leaves_no_room),
         TEST(what_is_no_entry_is_put_aside_at_open),
         TEST(only_names_of_entries_reach_the_disk),
         TEST(one_entry_that_cannot_be_read_does_not_keep_the_old_ones),
