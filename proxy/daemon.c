@@ -19,7 +19,8 @@
 
 enum {
     AUDIT_GRACE_MS = 5000,
-    GIVE_UP_MS = 500, /* how often the end of that grace is looked for */
+    GIVE_UP_MS = 500,   /* how often the end of that grace is looked for */
+    FOUND_AT_ONCE = 64, /* events of the start, for which the log has room unwritten */
 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -78,18 +79,34 @@ give_up_log(struct pw_daemon *self)
     self->abort_at = 0;
 }
 
-/* Until the log has what the channels said, or is given up: then `stop` finds room. */
+/* Until the log has all that it was given, or is given up. */
+static void
+wait_for_log(struct pw_daemon *self)
+{
+    while (pw_audit_flush(self->audit, pw_clock_steady() + GIVE_UP_MS * ns_per_ms) ==
+           PW_E_BUSY) {
+        read_signals(self);
+        give_up_log(self);
+    }
+}
+
+/* What the channels said is in the log before `stop`, as far as it can be written. */
 static void
 settle_log(struct pw_daemon *self)
 {
     if (self->abort_at == 0) {
         self->abort_at = pw_clock_steady() + AUDIT_GRACE_MS * ns_per_ms;
     }
-    while (pw_audit_flush(self->audit, pw_clock_steady() + GIVE_UP_MS * ns_per_ms) ==
-           PW_E_BUSY) {
-        read_signals(self);
-        give_up_log(self);
+    wait_for_log(self);
+}
+
+enum pw_err
+pw_daemon_push_found(struct pw_daemon *self, enum pw_level level, struct pw_json *json)
+{
+    if (++self->found % FOUND_AT_ONCE == 0) {
+        wait_for_log(self);
     }
+    return pw_daemon_push_event(self, PW_EVENT_QUARANTINE, level, json);
 }
 
 /* The earlier of two waits; ms, -1 is for ever. */

@@ -247,7 +247,9 @@ pw_daemon_open_lanes(struct pw_daemon *self, struct pw_why *why)
 void
 pw_daemon_let_go(struct pw_daemon *self, enum pw_order order)
 {
-    atomic_store(&self->order, order);
+    if (atomic_load(&self->order) == PW_ORDER_RUN) { /* no signal has come meanwhile */
+        atomic_store(&self->order, order);
+    }
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].thread != NULL) {
             atomic_store(&self->lanes[i].turn, PW_LANE_GO);

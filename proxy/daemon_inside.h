@@ -84,6 +84,7 @@ struct pw_daemon {
     uint64_t watchdog_at;        /* steady clock: the next word */
     bool watchdog_silent;        /* it is not told, since a channel hangs */
     uint64_t abort_at;           /* steady clock; 0: not draining */
+    size_t found;                /* events of pw_daemon_push_found so far */
 };
 
 enum { PW_DETAIL_LIMIT = 65536 }; /* bytes of an event's members */
@@ -96,6 +97,14 @@ enum { PW_DETAIL_LIMIT = 65536 }; /* bytes of an event's members */
  */
 enum pw_err pw_daemon_push_event(struct pw_daemon *self, enum pw_audit_event event,
                                  enum pw_level level, struct pw_json *json);
+
+/*
+ * The same for an event of the quarantine that the start has found, and of which there may
+ * be more than the log has room for: waits until the log can take it, and hears signals
+ * meanwhile. Only before the channels are let go.
+ */
+enum pw_err pw_daemon_push_found(struct pw_daemon *self, enum pw_level level,
+                                 struct pw_json *json);
 
 /*
  * Tell of what the wall before this one has stored without a line (see daemon_recover.c).

@@ -117,7 +117,7 @@ tell_note(void *arg, const char *id, struct pw_span note)
     pw_json_str(&json, "note", id);
     pw_json_raw(&json, note);
     pw_json_end_object(&json);
-    if (pw_daemon_push_event(arg, PW_EVENT_QUARANTINE, PW_LEVEL_INFO, &json) == PW_E_OK) {
+    if (pw_daemon_push_found(arg, PW_LEVEL_INFO, &json) == PW_E_OK) {
         pw_daemon_note_told(arg, id);
     }
     return true;

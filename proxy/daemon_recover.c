@@ -59,7 +59,7 @@ tell_if_untold(void *arg, const char *entry, struct pw_span meta)
     copy_member(&json, meta, "reason");
     copy_member(&json, meta, "ts");
     pw_json_end_object(&json);
-    pw_daemon_push_event(search->self, PW_EVENT_QUARANTINE, PW_LEVEL_MEDIUM, &json);
+    pw_daemon_push_found(search->self, PW_LEVEL_MEDIUM, &json);
     search->found++;
     return true;
 }

@@ -229,7 +229,7 @@ tell_found(struct pw_daemon *self, const char *entry, struct pw_span entry_json,
     pw_json_str(&json, "object", object == NULL ? "" : object);
     pw_json_str(&json, "chan", chan == NULL ? "" : chan);
     pw_json_end_object(&json);
-    pw_daemon_push_event(self, PW_EVENT_QUARANTINE, level, &json);
+    pw_daemon_push_found(self, level, &json);
 }
 
 static bool

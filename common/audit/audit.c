@@ -16,6 +16,7 @@ enum {
     DEFAULT_RECORDS = 65536,
     LEAST_RECORDS = 8,
     FIRST_CHANNELS = 8,
+    RESERVE = 256, /* records of the process itself, which nobody waits with */
 };
 
 static const uint64_t ns_per_s = 1000000000;
@@ -134,7 +135,7 @@ wait_a_second(pthread_cond_t *what, pthread_mutex_t *lock)
 static void
 wait_for_room(struct pw_audit *audit)
 {
-    while (audit->count == audit->capacity && !audit->aborted &&
+    while (audit->count >= audit->capacity && !audit->aborted &&
            !pw_audit_gives_way(audit)) {
         wake_writer(audit);
         audit->waiting++;
@@ -185,11 +186,21 @@ pw_audit_flush(struct pw_audit *audit, uint64_t until)
     return filed ? PW_E_OK : aborted ? PW_E_STOPPED : PW_E_BUSY;
 }
 
+/* An event of the process has room of its own, for whoever writes it also hears signals. */
+static bool
+finds_room(struct pw_audit *audit, const struct pw_audit_record *record)
+{
+    if (record->channel < 0) {
+        return audit->count < audit->slots;
+    }
+    wait_for_room(audit);
+    return audit->count < audit->capacity;
+}
+
 static enum pw_err
 enqueue(struct pw_audit *audit, struct pw_audit_record *record)
 {
-    wait_for_room(audit);
-    if (audit->count == audit->capacity) {
+    if (!finds_room(audit, record)) {
         free(record->detail);
         record->detail = NULL;
         audit->counts.lost++;
@@ -197,7 +208,7 @@ enqueue(struct pw_audit *audit, struct pw_audit_record *record)
         return PW_E_STOPPED;
     }
     size_t tail = audit->head + audit->count;
-    audit->ring[tail < audit->capacity ? tail : tail - audit->capacity] = *record;
+    audit->ring[tail < audit->slots ? tail : tail - audit->slots] = *record;
     record->detail = NULL;
     audit->count++;
     audit->enqueued++;
@@ -307,7 +318,7 @@ release(struct pw_audit *audit)
         pw_buf_free(&audit->channels[i].form.bytes);
     }
     for (size_t i = 0; i < audit->count; i++) {
-        free(audit->ring[(audit->head + i) % audit->capacity].detail);
+        free(audit->ring[(audit->head + i) % audit->slots].detail);
     }
     pw_logfile_close(&audit->file);
     pw_chain_free(&audit->chain);
@@ -394,13 +405,14 @@ set_up(struct pw_audit *audit, const struct pw_audit_options *options, struct pw
     }
     size_t records = options->queue_records == 0 ? DEFAULT_RECORDS : options->queue_records;
     audit->capacity = records < LEAST_RECORDS ? LEAST_RECORDS : records;
+    audit->slots = audit->capacity + RESERVE;
     audit->pass_each = options->pass_each;
     audit->sync_each = options->sync_each;
     audit->degrade = options->degrade;
     take_targets(audit, options);
     audit->ulid.fill = randombytes_buf;
     audit->next_tick = pw_clock_steady() + tick_ns;
-    audit->ring = calloc(audit->capacity, sizeof *audit->ring);
+    audit->ring = calloc(audit->slots, sizeof *audit->ring);
     if (audit->ring == NULL || !identify(audit, options->instance) ||
         (pw_audit_channel(audit, NULL, NULL, NULL), audit->channel_count == 0)) {
         return pw_fail(why, PW_E_NOMEM,

@@ -82,10 +82,12 @@ const char *pw_audit_chain_alarm(const struct pw_audit *audit);
 
 /*
  * Hand over `count` records, in order, with one lock for all. Takes over each record's
- * `detail`, whatever the result. Waits for room when a record is not a pass; with sync_each
- * also until the disk has each record of a channel that is more than a clean pass.
- * PW_E_STOPPED when there is no waiting: after pw_audit_abort, or with `degrade` while the
- * log is in trouble. What was not taken is counted as lost.
+ * `detail`, whatever the result. Waits for room when a record is of a channel and not a
+ * pass; with sync_each also until the disk has each such record. Never waits for an event
+ * of the process (channel -1): these have a reserve of 256 records behind a full queue.
+ * PW_E_STOPPED when there is no waiting: after pw_audit_abort, with `degrade` while the
+ * log is in trouble, or for an event that the reserve has no room for. What was not taken
+ * is counted as lost.
  */
 PW_CHECK_RESULT enum pw_err pw_audit_push(struct pw_audit *audit,
                                           struct pw_audit_record *records, size_t count);
@@ -113,7 +115,7 @@ void pw_audit_abort(struct pw_audit *audit);
 struct pw_audit_counts {
     uint64_t written;    /* lines */
     uint64_t summarised; /* pass records counted in summaries instead of lines */
-    uint64_t lost;       /* records given up: by abort, or with `degrade` */
+    uint64_t lost;       /* records given up: by abort, with `degrade`, past the reserve */
     uint64_t errors;     /* failed writes and syncs */
     uint64_t reopens;    /* orders of pw_audit_reopen that were carried out */
     int trouble;         /* errno, while the log cannot be written; or 0 */

@@ -48,7 +48,8 @@ struct pw_audit {
     pthread_cond_t room;
     pthread_cond_t durable;
     struct pw_audit_record *ring;
-    size_t capacity;
+    size_t capacity; /* for records of channels */
+    size_t slots;    /* of the ring: with the reserve for events of the process */
     size_t head;
     size_t count;
     size_t waiting; /* producers in need of room, or of their lines in the file */

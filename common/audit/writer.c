@@ -140,7 +140,7 @@ make_records(struct pw_audit *audit, struct round *round)
 {
     while (round->made < round->count && pw_logfile_has_room(&audit->file)) {
         size_t at = round->head + round->made;
-        at = at < audit->capacity ? at : at - audit->capacity;
+        at = at < audit->slots ? at : at - audit->slots;
         make_line(audit, round, &audit->ring[at], NULL);
         free(audit->ring[at].detail);
         audit->ring[at].detail = NULL;
@@ -381,7 +381,7 @@ note_settled(struct pw_audit *audit)
 static void
 end_round(struct pw_audit *audit, const struct round *round)
 {
-    audit->head = (audit->head + round->made) % audit->capacity;
+    audit->head = (audit->head + round->made) % audit->slots;
     audit->count -= round->made;
     if (round->err == PW_E_OK) {
         audit->filed = audit->enqueued - audit->count;

@@ -5,6 +5,7 @@
 #include "common/audit/audit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,67 @@ a_log_that_starts_without_room_is_not_ready(void **state)
     pw_audit_close(&audit);
 }
 
+/* A channel that meets a full queue, and how far it came. */
+struct channel {
+    struct pw_audit *audit;
+    atomic_uint pushed;
+};
+
+enum { MESSAGES = 20 * QUEUE };
+
+static void *
+refuse_many(void *arg)
+{
+    struct channel *channel = arg;
+    for (; channel->pushed < MESSAGES; channel->pushed++) {
+        struct pw_audit_record record = refusal();
+        assert_int_equal(pw_audit_push(channel->audit, &record, 1), PW_E_OK);
+    }
+    return NULL;
+}
+
+static void
+wait_until_it_waits(struct channel *channel)
+{
+    for (unsigned before = MESSAGES; channel->pushed != before || before == 0;) {
+        before = channel->pushed;
+        pause_ms(200);
+    }
+    assert_in_range(channel->pushed, QUEUE, MESSAGES - 1);
+}
+
+static void
+behind_a_full_queue_an_event_of_the_process_waits_for_nobody(void **state)
+{
+    (void)state;
+    enum { RESERVE = 256, MORE = 40 };
+    pthread_t thread;
+    struct channel channel = {.audit = open_log((struct pw_audit_options){0})};
+    fake_disk_fails = true;
+    wait_until_ready(channel.audit, true);
+    assert_int_equal(pthread_create(&thread, NULL, refuse_many, &channel), 0);
+    wait_until_it_waits(&channel);
+    uint64_t start = pw_clock_steady();
+    size_t taken = 0;
+    for (size_t i = 0; i < RESERVE + MORE; i++) {
+        struct pw_audit_record event = {.wall_ns = pw_clock_wall(),
+                                        .channel = -1,
+                                        .event = PW_EVENT_KEY,
+                                        .detail = strdup("\"detail\":{}")};
+        taken += pw_audit_push(channel.audit, &event, 1) == PW_E_OK;
+        assert_null(event.detail);
+    }
+    assert_in_range(pw_clock_steady() - start, 0, 1000000000);
+    assert_int_equal(taken, RESERVE);
+    assert_int_equal(pw_audit_counts(channel.audit).lost, MORE);
+    fake_disk_fails = false;
+    pthread_join(thread, NULL);
+    pw_audit_close(&channel.audit);
+    assert_int_equal(count("\"event\":\"key\""), RESERVE);
+    assert_int_equal(count("\"verdict\":\"drop\""), MESSAGES);
+    assert_int_equal(count("\"lost\":40"), 1);
+}
+
 int
 main(void)
 {
@@ -280,6 +342,7 @@ main(void)
         TEST(a_refusal_waits_for_a_disk_that_fails),
         TEST(whoever_waits_for_the_disk_is_let_go_by_abort),
         TEST(degraded_nobody_waits_and_everything_is_counted),
+        TEST(behind_a_full_queue_an_event_of_the_process_waits_for_nobody),
         TEST(below_the_critical_mark_nothing_is_received_until_there_is_room),
         TEST(a_disk_that_hangs_is_not_waited_for_in_silence),
         TEST(a_log_that_starts_without_room_is_not_ready),
