@@ -245,12 +245,22 @@ expire(struct pw_keeper *keeper, struct pw_why *why)
 static enum pw_err
 forget(struct pw_keeper *keeper, enum pw_store_state state, struct pw_why *why)
 {
-    const struct going going = {.daemon = keeper->daemon, .what = "forgotten"};
-    struct pw_gone gone;
-    enum pw_err err = pw_store_forget(keeper->daemon->store, state, &gone, why);
-    if (gone.count > 0) {
-        (void)!tell(&going, &gone); /* refused only when the log was given up */
+    struct pw_daemon *self = keeper->daemon;
+    const struct going going = {.daemon = self, .what = "forgotten"};
+    struct pw_gone old, gone = {0};
+    char id[PW_STORE_ULID];
+    enum pw_err err = pw_store_surplus(self->store, state, &old, why);
+    if (err != PW_E_OK || old.count == 0) {
+        return err;
     }
+    err = announce(&going, &old, id, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    for (size_t i = 0; err == PW_E_OK && i < old.count && !is_stopping(self); i++) {
+        err = pw_store_forget(self->store, state, old.entries[i], &gone, why);
+    }
+    conclude(&going, &gone, id);
     return err;
 }
 

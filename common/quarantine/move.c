@@ -177,43 +177,45 @@ pw_store_old(struct pw_store *store, uint64_t wall_ns, struct pw_gone *old,
     return take_old(store, &names, before_ms, old, why);
 }
 
-/* The oldest of a folder of entries that are only remembered. */
-static enum pw_err
-forget(struct pw_store *store, enum pw_store_state state, struct pw_gone *gone)
+enum pw_err
+pw_store_surplus(struct pw_store *store, enum pw_store_state state, struct pw_gone *oldest,
+                 struct pw_why *why)
 {
     PW_CLEANUP(pw_names_free)
     struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
+    *oldest = (struct pw_gone){0};
+    if (store->usage.entries[state] <= store->limits.max_messages) {
+        return PW_E_OK;
+    }
     enum pw_err err = pw_names_gather(store->folders[state], pw_is_entry_file, "", &names);
+    if (err != PW_E_OK) {
+        return pw_fail(why, err, "%s/%s: %s", store->path,
+                       pw_folder_name((enum pw_folder)state), pw_err_text(err));
+    }
     pw_names_sort(&names);
     size_t count = pw_names_count(&names);
-    for (size_t i = 0;
-         err == PW_E_OK && i < PW_STORE_BATCH && count - i > store->limits.max_messages;
-         i++) {
-        char name[PW_ENTRY_FILE];
-        snprintf(name, sizeof name, "%s.json", pw_names_at(&names, i));
-        pthread_mutex_lock(&store->lock);
-        bool removed = unlinkat(store->folders[state], name, 0) == 0;
-        store->usage.entries[state] -= removed;
-        pthread_mutex_unlock(&store->lock);
-        if (!removed) {
-            return PW_E_IO;
-        }
-        memcpy(gone->entries[gone->count++], pw_names_at(&names, i), PW_STORE_ULID);
+    for (size_t i = 0; i < PW_STORE_BATCH && count > store->limits.max_messages + i; i++) {
+        memcpy(oldest->entries[oldest->count++], pw_names_at(&names, i), PW_STORE_ULID);
     }
-    return err;
+    return PW_E_OK;
 }
 
 enum pw_err
-pw_store_forget(struct pw_store *store, enum pw_store_state state, struct pw_gone *gone,
-                struct pw_why *why)
+pw_store_forget(struct pw_store *store, enum pw_store_state state, const char *entry,
+                struct pw_gone *gone, struct pw_why *why)
 {
-    enum pw_err err = PW_E_OK;
-    *gone = (struct pw_gone){0};
-    if (store->usage.entries[state] > store->limits.max_messages) {
-        err = forget(store, state, gone);
+    char name[PW_ENTRY_FILE];
+    snprintf(name, sizeof name, "%.*s.json", (int)PW_ULID_NAME, entry);
+    pthread_mutex_lock(&store->lock);
+    bool removed = unlinkat(store->folders[state], name, 0) == 0;
+    store->usage.entries[state] -= removed;
+    pthread_mutex_unlock(&store->lock);
+    if (!removed && errno != ENOENT) {
+        return pw_fail(why, PW_E_IO, "%s/%s/%s: %s", store->path,
+                       pw_folder_name((enum pw_folder)state), name, strerror(errno));
     }
-    return err == PW_E_OK
-               ? err
-               : pw_fail(why, err, "%s/%s: %s", store->path,
-                         pw_folder_name((enum pw_folder)state), pw_err_text(err));
+    if (removed) {
+        memcpy(gone->entries[gone->count++], entry, PW_STORE_ULID);
+    }
+    return PW_E_OK;
 }

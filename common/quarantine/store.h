@@ -228,11 +228,19 @@ PW_CHECK_RESULT enum pw_err pw_store_purge(struct pw_store *store, const char *e
 PW_CHECK_RESULT enum pw_err pw_store_old(struct pw_store *store, uint64_t wall_ns,
                                          struct pw_gone *old, struct pw_why *why);
 
-/* Remove the oldest entries of released/ or purged/ beyond max_messages, at most
- * PW_STORE_BATCH. From one thread at a time. */
+/* Find the oldest entries of released/ or purged/ beyond max_messages, at most
+ * PW_STORE_BATCH. PW_E_IO, PW_E_NOMEM. */
+PW_CHECK_RESULT enum pw_err pw_store_surplus(struct pw_store *store,
+                                             enum pw_store_state state,
+                                             struct pw_gone *oldest, struct pw_why *why);
+
+/*
+ * Remove one of these (its whole ULID). Added to `gone`, which has room, unless it was gone
+ * already. PW_E_IO: it stays.
+ */
 PW_CHECK_RESULT enum pw_err pw_store_forget(struct pw_store *store,
-                                            enum pw_store_state state, struct pw_gone *gone,
-                                            struct pw_why *why);
+                                            enum pw_store_state state, const char *entry,
+                                            struct pw_gone *gone, struct pw_why *why);
 
 /* ---- what is done while no wall runs ---- */
 

@@ -9,7 +9,7 @@
  *     eio_sync   a write works, a sync fails
  *     readonly   EROFS, for writes, new files, new names
  *     scarce     one percent of the file system is free
- *     slow=MS    writes and syncs take so much longer
+ *     slow=MS    writes, syncs and removals take so much longer
  *
  * Each fault adds a byte to $SLOW_DISK.hits. For LD_PRELOAD: the program is the real one.
  */
@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WRITES = 1, SYNCS = 2, NAMES = 4 };
+enum { WRITES = 1, SYNCS = 2, NAMES = 4, REMOVALS = 8 };
 
 static const struct {
     const char *mode;
@@ -189,6 +189,13 @@ syncfs(int fd)
 {
     int error = fd_is_below(fd) ? fault_for(SYNCS) : 0;
     return error == 0 ? (int)syscall(SYS_syncfs, fd) : (int)fail(error);
+}
+
+int
+unlinkat(int folder, const char *path, int flags)
+{
+    int error = fd_is_below(folder) ? fault_for(REMOVALS) : 0;
+    return error == 0 ? (int)syscall(SYS_unlinkat, folder, path, flags) : (int)fail(error);
 }
 
 int

@@ -74,6 +74,28 @@ def test_a_purge_that_a_kill_ends_is_told_by_the_next_wall(wall):
     assert names(wall, "notes") == []
 
 
+def test_what_is_forgotten_is_told_though_a_kill_ends_it(wall):
+    assert answer(begin_purge(wall, names(wall, "hold")))["purged"] == COUNT
+    wall.stop()
+    wall.config.write_text(wall.config.read_text() + "quarantine\n    max_messages = 4\n")
+    wall.disk.set("slow=20")
+    wall.start()
+    wall.wait_for(lambda: len(names(wall, "purged")) < COUNT, "the first to go")
+    wall.process.send_signal(signal.SIGKILL)
+    wall.process.wait()
+    left = names(wall, "purged")
+    assert 4 < len(left) < COUNT
+    assert not details(wall, "forgotten")
+    wall.disk.set("ok")
+    wall.start()
+    wall.wait_for(lambda: len(names(wall, "purged")) == 4, "the rest to go")
+    wall.stop()
+    told = details(wall, "forgotten")
+    assert "note" in told[0] and told[0]["count"] == COUNT - 4
+    assert sum(detail["count"] for detail in told[1:]) == len(left) - 4
+    assert names(wall, "notes") == []
+
+
 def test_signals_are_heard_while_a_slow_disk_purges(wall):
     wall.disk.set("slow=50")
     peer = begin_purge(wall, names(wall, "hold"))

@@ -528,7 +528,13 @@ limited_life(struct pw_store *store)
     for (size_t i = 0; err == PW_E_OK && i < old.count; i++) {
         err = pw_store_purge(store, old.entries[i], &gone, &why);
     }
-    err = err == PW_E_OK ? pw_store_forget(store, PW_STORE_PURGED, &gone, &why) : err;
+    pw_store_limit(store, &(struct pw_store_limits){0});
+    gone = (struct pw_gone){0};
+    err = err == PW_E_OK ? pw_store_surplus(store, PW_STORE_PURGED, &old, &why) : err;
+    for (size_t i = 0; err == PW_E_OK && i < old.count; i++) {
+        err = pw_store_forget(store, PW_STORE_PURGED, old.entries[i], &gone, &why);
+    }
+    assert_true(err != PW_E_OK || gone.count > 0);
     return err;
 }
 
