@@ -77,11 +77,12 @@ open_log(const char *key_folder, struct pw_why *why)
         why);
 }
 
+/* As of a channel, which waits for room. */
 static void
 push(struct pw_audit *audit, enum pw_audit_event event)
 {
     struct pw_audit_record record = {
-        .wall_ns = pw_clock_wall(), .channel = -1, .event = (uint8_t)event};
+        .wall_ns = pw_clock_wall(), .channel = 0, .event = (uint8_t)event};
     assert_int_equal(pw_audit_push(audit, &record, 1), PW_E_OK);
 }
 
