@@ -118,6 +118,42 @@ write_some(int fd, struct pw_span bytes)
     }
 }
 
+static size_t
+end_of_piece(const struct pw_sink *sink, size_t i)
+{
+    return i + 1 < sink->piece_count ? sink->pieces[i + 1].at : sink->done;
+}
+
+/* `wrote` bytes behind `done` stand at `place` in the file. */
+static void
+note_piece(struct pw_sink *sink, off_t place)
+{
+    if (sink->piece_count > 0) {
+        const struct pw_sink_piece *last = &sink->pieces[sink->piece_count - 1];
+        if (last->start + (off_t)(sink->done - last->at) == place) {
+            return;
+        }
+    }
+    sink->pieces[sink->piece_count++] = (struct pw_sink_piece){sink->done, place};
+}
+
+/* The pieces of what is left without the first `bytes`. */
+static void
+forget_pieces(struct pw_sink *sink, size_t bytes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sink->piece_count; i++) {
+        struct pw_sink_piece piece = sink->pieces[i];
+        if (end_of_piece(sink, i) <= bytes) {
+            continue;
+        }
+        size_t cut = piece.at < bytes ? bytes - piece.at : 0;
+        sink->pieces[kept++] =
+            (struct pw_sink_piece){piece.at + cut - bytes, piece.start + (off_t)cut};
+    }
+    sink->piece_count = kept;
+}
+
 /* The first `bytes` need not be kept any longer. */
 static void
 forget(struct pw_sink *sink, size_t bytes)
@@ -126,9 +162,9 @@ forget(struct pw_sink *sink, size_t bytes)
     if (bytes > 0 && left > 0) {
         memmove(sink->lines.bytes, sink->lines.bytes + bytes, left);
     }
+    forget_pieces(sink, bytes);
     sink->lines.len = left;
     sink->done -= bytes;
-    sink->start += (off_t)bytes;
 }
 
 /* Where the line begins that is half written, or `done`. */
@@ -148,8 +184,26 @@ start_over(struct pw_sink *sink)
 {
     forget(sink, start_of_line(sink));
     sink->done = 0;
+    sink->piece_count = 0;
     sink->dirty = false;
     sink->sync_failed = false;
+}
+
+/* Somebody wrote behind our half a line, which nothing can complete: it starts again. */
+static void
+step_behind(struct pw_sink *sink)
+{
+    sink->done = start_of_line(sink);
+    while (sink->piece_count > 0 && sink->pieces[sink->piece_count - 1].at >= sink->done) {
+        sink->piece_count--;
+    }
+    if (!sink->intruder_said) {
+        pw_log(PW_LOG_ERROR,
+               "%s: somebody else writes to the audit log; what they wrote is no line of "
+               "it, as `picklewall audit verify` will say",
+               sink->path);
+    }
+    sink->intruder_said = true;
 }
 
 /*
@@ -160,13 +214,17 @@ void
 pw_sink_look(struct pw_sink *sink)
 {
     struct stat st;
-    if (!sink->regular || fstat(sink->fd, &st) != 0 || st.st_size >= sink->size) {
+    if (!sink->regular || fstat(sink->fd, &st) != 0 || st.st_size == sink->size) {
         return;
     }
-    start_over(sink);
+    if (st.st_size < sink->size) {
+        start_over(sink);
+        sink->shrunk = true;
+    } else {
+        step_behind(sink);
+    }
     sink->torn = ends_inside_a_line(sink->fd, st.st_size);
     sink->size = st.st_size;
-    sink->shrunk = true;
 }
 
 static enum pw_err
@@ -183,6 +241,36 @@ mend_torn_end(struct pw_sink *sink)
     return PW_E_OK;
 }
 
+/*
+ * Where the bytes went that were just written: behind our own, or behind what somebody has
+ * appended meanwhile. A file that was cut meanwhile is left to the next look.
+ */
+static off_t
+place_of(const struct pw_sink *sink, ssize_t wrote)
+{
+    off_t place = sink->regular ? lseek(sink->fd, 0, SEEK_CUR) - wrote : 0;
+    return place > sink->size ? place : sink->size;
+}
+
+static enum pw_err
+write_rest(struct pw_sink *sink)
+{
+    if (sink->piece_count == PW_SINK_PIECES && pw_sink_sync(sink) != PW_E_OK) {
+        return PW_E_IO;
+    }
+    struct pw_span rest = {sink->lines.bytes + sink->done, sink->lines.len - sink->done};
+    ssize_t wrote = write_some(sink->fd, rest);
+    if (wrote < 0) {
+        return PW_E_IO;
+    }
+    off_t place = place_of(sink, wrote);
+    note_piece(sink, place);
+    sink->done += (size_t)wrote;
+    sink->size = place + wrote;
+    sink->dirty = true;
+    return PW_E_OK;
+}
+
 enum pw_err
 pw_sink_flush(struct pw_sink *sink)
 {
@@ -194,16 +282,9 @@ pw_sink_flush(struct pw_sink *sink)
         return PW_E_IO;
     }
     while (!pw_sink_empty(sink)) {
-        struct pw_span rest = {sink->lines.bytes + sink->done,
-                               sink->lines.len - sink->done};
-        ssize_t wrote = write_some(sink->fd, rest);
-        if (wrote < 0) {
+        if (write_rest(sink) != PW_E_OK) {
             return PW_E_IO;
         }
-        sink->start = sink->done == 0 ? sink->size : sink->start;
-        sink->done += (size_t)wrote;
-        sink->size += wrote;
-        sink->dirty = true;
     }
     if (!sink->regular) {
         forget(sink, sink->done);
@@ -224,6 +305,21 @@ pw_sink_moved(const struct pw_sink *sink)
     return st.st_dev != sink->dev || st.st_ino != sink->ino;
 }
 
+static bool
+write_piece(const struct pw_sink *sink, size_t i)
+{
+    const struct pw_sink_piece *piece = &sink->pieces[i];
+    size_t len = end_of_piece(sink, i) - piece->at;
+    size_t at = 0;
+    ssize_t wrote = 0;
+    while (at < len && (wrote >= 0 || errno == EINTR)) {
+        wrote = pwrite(sink->fd, sink->lines.bytes + piece->at + at, len - at,
+                       piece->start + (off_t)at);
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return at == len;
+}
+
 /* O_APPEND makes pwrite append, too (pwrite(2), BUGS): it rests meanwhile. */
 static enum pw_err
 write_again(const struct pw_sink *sink)
@@ -232,19 +328,16 @@ write_again(const struct pw_sink *sink)
     if (flags < 0 || fcntl(sink->fd, F_SETFL, flags & ~O_APPEND) != 0) {
         return PW_E_IO;
     }
-    size_t at = 0;
-    ssize_t wrote = 0;
-    while (at < sink->done && (wrote >= 0 || errno == EINTR)) {
-        wrote = pwrite(sink->fd, sink->lines.bytes + at, sink->done - at,
-                       sink->start + (off_t)at);
-        at += wrote > 0 ? (size_t)wrote : 0;
+    bool written = true;
+    for (size_t i = 0; i < sink->piece_count && written; i++) {
+        written = write_piece(sink, i);
     }
     int saved = errno;
     if (fcntl(sink->fd, F_SETFL, flags) != 0) {
         return PW_E_IO;
     }
     errno = saved;
-    return at == sink->done ? PW_E_OK : PW_E_IO;
+    return written ? PW_E_OK : PW_E_IO;
 }
 
 enum pw_err
@@ -269,6 +362,14 @@ pw_sink_sync(struct pw_sink *sink)
     return PW_E_OK;
 }
 
+/* What waits for a sync is the end of the file, and nobody has written between. */
+static bool
+ends_the_file(const struct pw_sink *sink)
+{
+    return sink->piece_count == 1 &&
+           sink->pieces[0].start + (off_t)sink->done == sink->size;
+}
+
 /* The old file is about to be left: what it has not kept goes to the new one. */
 static void
 leave(struct pw_sink *sink)
@@ -277,12 +378,18 @@ leave(struct pw_sink *sink)
         start_over(sink);
         return;
     }
-    if (ftruncate(sink->fd, sink->start) != 0) {
+    bool cut = sink->done == 0;
+    if (ends_the_file(sink)) {
+        cut = ftruncate(sink->fd, sink->pieces[0].start) == 0;
+    }
+    if (!cut) {
         pw_log(PW_LOG_ERROR,
-               "%s: %s; the last %zu bytes of the old file stand in the new one, too",
-               sink->path, strerror(errno), sink->done);
+               "%s: it cannot be cut, and the last %zu bytes of the old file stand in the "
+               "new one, too",
+               sink->path, sink->done);
     }
     sink->done = 0;
+    sink->piece_count = 0;
     sink->dirty = false;
     sink->sync_failed = false;
 }
@@ -311,6 +418,7 @@ pw_sink_reopen(struct pw_sink *sink, struct pw_why *why)
     sink->ino = next.ino;
     sink->size = next.size;
     sink->shrunk = false;
+    sink->intruder_said = false;
     return PW_E_OK;
 }
 

@@ -6,7 +6,8 @@
  * What was written to a regular file stays in memory until fdatasync has taken it: when
  * that fails, the kernel has forgotten which pages it could not write and calls them clean
  * (https://wiki.postgresql.org/wiki/Fsync_Errors), so the bytes are written again, in
- * place, before the next try. The wall must be the only one who writes to the file.
+ * place, before the next try. The wall should be the only one who writes to the file; what
+ * others append stays where it is, and no line of ours is joined to it.
  */
 #ifndef PW_COMMON_AUDIT_SINK_H
 #define PW_COMMON_AUDIT_SINK_H
@@ -16,20 +17,31 @@
 
 #include "common/base/buf.h"
 
+/* Bytes of `lines` that stand together in the file. */
+struct pw_sink_piece {
+    size_t
+        at; /* of its first, in `lines`; it ends where the next one begins, or at `done` */
+    off_t start; /* of the same, in the file */
+};
+
+enum { PW_SINK_PIECES = 8 }; /* that wait for one sync; one, unless others write as well */
+
 struct pw_sink {
     char *path; /* "-" is stdout, which is never reopened */
     int fd;
-    bool regular;     /* has an end to look at, and a name that can move */
-    bool torn;        /* the file ends inside a line: an LF goes first */
-    bool dirty;       /* something was written since the last sync */
-    bool sync_failed; /* the last one did: `lines` up to `done` must be written again */
-    bool shrunk;      /* somebody cut the file; for the caller to clear */
+    bool regular;       /* has an end to look at, and a name that can move */
+    bool torn;          /* the file ends inside a line: an LF goes first */
+    bool dirty;         /* something was written since the last sync */
+    bool sync_failed;   /* the last one did: `lines` up to `done` must be written again */
+    bool shrunk;        /* somebody cut the file; for the caller to clear */
+    bool intruder_said; /* that somebody else writes to it */
     dev_t dev;
     ino_t ino;
     struct pw_buf lines; /* append whole lines here, within pw_sink_room */
     size_t done;         /* bytes of `lines` that are in the file, and wait for a sync */
     off_t size;          /* of a regular file, as we left it */
-    off_t start;         /* in the file, of the first of `lines`; once done > 0 */
+    struct pw_sink_piece pieces[PW_SINK_PIECES];
+    size_t piece_count;
 };
 
 /*
@@ -62,7 +74,8 @@ bool pw_sink_moved(const struct pw_sink *sink);
 
 /*
  * Look whether somebody has cut the file (copytruncate): then `shrunk` is set, what was
- * written before is let go, and a line that was half written starts again.
+ * written before is let go, and a line that was half written starts again; so it does when
+ * somebody has written behind it.
  */
 void pw_sink_look(struct pw_sink *sink);
 

@@ -356,6 +356,64 @@ what_a_failed_sync_lost_is_written_again(void **state)
     pw_logfile_close(log);
 }
 
+/* Somebody else writes to the log. */
+static void
+intrude(const char *text)
+{
+    int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(pw_file_write_all(fd, pw_span_str(text)), PW_E_OK);
+    close(fd);
+}
+
+static void
+what_a_failed_sync_lost_is_written_where_it_stood_though_others_write(void **state)
+{
+    (void)state;
+    struct pw_logfile *log = open_log((struct pw_logfile_options){0});
+    write_line(log, "safe\n", true);
+    write_line(log, "one\n", false);
+    intrude("alien\n");
+    write_line(log, "two\n", false);
+    fake_disk_kept = 5;
+    fake_disk_fails = true;
+    assert_int_equal(pw_logfile_write(log, true), PW_E_IO);
+    fake_disk_fails = false;
+    assert_int_equal(pw_logfile_write(log, false), PW_E_OK);
+    assert_bytes(file, BYTES("safe\none\n\0\0\0\0\0\0two\n"));
+    write_line(log, "three\n", true);
+    assert_bytes(file, BYTES("safe\none\n\0\0\0\0\0\0two\nthree\n"));
+    pw_logfile_close(log);
+}
+
+static void
+many_who_write_between_are_kept_apart(void **state)
+{
+    (void)state;
+    struct pw_logfile *log = open_log((struct pw_logfile_options){0});
+    char expected[512] = "";
+    fake_disk_kept = 0;
+    for (int i = 0; i < 3 * PW_SINK_PIECES; i++) {
+        write_line(log, "ours\n", false);
+        intrude("theirs\n");
+        strcat(expected, "ours\ntheirs\n");
+    }
+    pw_logfile_close(log);
+    assert_bytes(file, pw_span_str(expected));
+}
+
+static void
+a_line_is_not_joined_to_half_a_line_of_others(void **state)
+{
+    (void)state;
+    struct pw_logfile *log = open_log((struct pw_logfile_options){0});
+    write_line(log, "one\n", false);
+    intrude("half");
+    write_line(log, "two\n", true);
+    write_line(log, "three\n", true);
+    assert_bytes(file, BYTES("one\nhalf\ntwo\nthree\n"));
+    pw_logfile_close(log);
+}
+
 static void
 what_a_failed_sync_lost_goes_to_the_file_that_comes_next(void **state)
 {
@@ -488,6 +546,9 @@ main(void)
         TEST(a_rotation_that_cannot_be_leaves_the_file_in_use),
         TEST(a_moved_file_and_a_cut_one_are_told_apart),
         TEST(what_a_failed_sync_lost_is_written_again),
+        TEST(what_a_failed_sync_lost_is_written_where_it_stood_though_others_write),
+        TEST(many_who_write_between_are_kept_apart),
+        TEST(a_line_is_not_joined_to_half_a_line_of_others),
         TEST(what_a_failed_sync_lost_goes_to_the_file_that_comes_next),
         TEST(much_that_is_not_synced_is_synced_early),
         TEST(room_is_measured_by_two_marks),
