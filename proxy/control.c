@@ -137,12 +137,18 @@ refuse_unknown(const struct pw_control_options *options, const char *name,
                    list);
 }
 
+static void
+wipe_request(struct pw_control_request *request)
+{
+    explicit_bzero(request, sizeof *request); /* it may hold a key */
+}
+
 static enum pw_err
 carry_out(const struct pw_control_options *options, const struct pw_control_peer *peer,
           struct pw_span line, uint64_t ticket, bool *later, struct pw_json *json,
           struct pw_why *why)
 {
-    struct pw_control_request request;
+    PW_CLEANUP(wipe_request) struct pw_control_request request;
     enum pw_err err = pw_control_parse(line, &request, why);
     if (err != PW_E_OK) {
         return err;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/json_read.h"
 
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +69,44 @@ mend_surrogates(char *copy, size_t len)
     }
 }
 
+/* What stands before a block of jansson's, so that it can be wiped. */
+struct block {
+    alignas(max_align_t) size_t size;
+};
+
+/* jansson calls some allocations that failed a syntax error, and cuts strings at others. */
+static _Thread_local bool exhausted;
+
+static void *
+take_block(size_t size)
+{
+    struct block *block =
+        size > SIZE_MAX - sizeof *block ? NULL : malloc(sizeof *block + size);
+    if (block == NULL) {
+        exhausted = true;
+        return NULL;
+    }
+    block->size = size;
+    return block + 1;
+}
+
+static void
+wipe_block(void *bytes)
+{
+    struct block *block = bytes;
+    if (block != NULL) {
+        block--;
+        explicit_bzero(bytes, block->size);
+    }
+    free(block);
+}
+
+void
+pw_json_wipes(void)
+{
+    json_set_alloc_funcs(take_block, wipe_block);
+}
+
 enum pw_err
 pw_json_line_read(struct pw_span line, json_t **object)
 {
@@ -80,8 +121,14 @@ pw_json_line_read(struct pw_span line, json_t **object)
     memcpy(copy, line.ptr, line.len);
     mend_surrogates(copy, line.len);
     json_error_t error;
+    exhausted = false;
     *object = json_loadb(copy, line.len, JSON_ALLOW_NUL, &error);
+    explicit_bzero(copy, line.len); /* it may hold a key */
     free(copy);
+    if (exhausted) {
+        pw_json_line_free(object);
+        return PW_E_NOMEM;
+    }
     if (*object == NULL) {
         bool no_memory = json_error_code(&error) == json_error_out_of_memory;
         return no_memory ? PW_E_NOMEM : PW_E_FORMAT;

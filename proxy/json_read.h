@@ -11,6 +11,12 @@
 #include "common/base/err.h"
 
 /*
+ * From now on whatever jansson gives back is wiped: a request may hold the key of a held
+ * message. Before the first use of jansson.
+ */
+void pw_json_wipes(void);
+
+/*
  * The object that `line` spells; NULL when it does not, or is longer than a line may be.
  * Lone surrogates, with which our writer spells bytes that are not UTF-8, become U+FFFD.
  */

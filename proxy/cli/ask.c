@@ -110,6 +110,7 @@ converse(int fd, const struct pw_ask *ask, const char *command, const char *argu
         return pw_fail(why, PW_E_USAGE, "the request is too long; shorten it");
     }
     ssize_t sent = send(fd, request, (size_t)len, MSG_NOSIGNAL);
+    explicit_bzero(request, sizeof request); /* it may hold a key */
     /* A wall that turns us away may have closed by now, and have said why before. */
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) {
         return pw_fail(why, PW_E_IO, "the wall cannot be asked: %s", strerror(errno));

@@ -200,10 +200,19 @@ open_box(struct wish *wish, const char *id, struct pw_why *why)
     return err;
 }
 
+static void
+wipe_text(struct pw_buf *text)
+{
+    if (text->cap > 0) {
+        explicit_bzero(text->bytes, text->cap); /* it may hold a key */
+    }
+    pw_buf_free(text);
+}
+
 static int
 release_one(struct wish *wish, const char *id)
 {
-    PW_CLEANUP(pw_buf_free)
+    PW_CLEANUP(wipe_text)
     struct pw_buf text = {.limit = (size_t)2 * PW_CONTROL_REQUEST_MAX};
     PW_CLEANUP(pw_buf_free) struct pw_buf line = {.limit = PW_ASK_ANSWER_MAX};
     PW_CLEANUP(pw_json_line_free) json_t *answer = NULL;
@@ -214,6 +223,8 @@ release_one(struct wish *wish, const char *id)
     memcpy(wish->request.id, id, strlen(id) + 1);
     enum pw_err err = wish->unseal != NULL ? open_box(wish, id, &why) : PW_E_OK;
     wish->wall.secret = wish->request.sealed; /* then it holds the message's key */
+    /* Of its whole size at once: a buffer that grows leaves copies behind. */
+    err = err == PW_E_OK ? pw_buf_reserve(&text, text.limit) : err;
     err = err == PW_E_OK ? pw_release_request_write(&wish->request, &text) : err;
     if (err == PW_E_OK) {
         err = pw_buf_append(&text, (struct pw_span){(const uint8_t *)"", 1});

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/release_request.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/check.h"
+
+#include "proxy/json_read.h"
 #include "tests/unit/fail_alloc.h"
 
 #define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
@@ -167,13 +171,44 @@ out_of_memory_is_said(void **state)
     assert_true(n > 1);
 }
 
+static bool key_seen;
+
+void __real_free(void *bytes);
+void __wrap_free(void *bytes);
+
+void
+__wrap_free(void *bytes)
+{
+    size_t size = malloc_usable_size(bytes);
+    key_seen = key_seen || (size > 0 && memmem(bytes, size, KEY, strlen(KEY)) != NULL);
+    __real_free(bytes);
+}
+
+static void
+a_key_is_in_no_memory_that_is_given_back(void **state)
+{
+    (void)state;
+    struct pw_release_request got;
+    struct pw_why why = {0};
+    char *copy = strdup(good_cases[2].text);
+    free(copy);
+    assert_true(key_seen); /* it would be */
+    key_seen = false;
+    assert_int_equal(pw_release_request_parse(pw_span_str(good_cases[2].text), &got, &why),
+                     PW_E_OK);
+    assert_true(got.sealed);
+    assert_false(key_seen);
+}
+
 int
 main(void)
 {
+    pw_json_wipes();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_asked_is_read_and_written_alike),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_reason_has_at_most_500_bytes),
+        cmocka_unit_test(a_key_is_in_no_memory_that_is_given_back),
         cmocka_unit_test(out_of_memory_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
