@@ -103,7 +103,7 @@ settle_log(struct pw_daemon *self)
 enum pw_err
 pw_daemon_push_found(struct pw_daemon *self, enum pw_level level, struct pw_json *json)
 {
-    if (++self->found % FOUND_AT_ONCE == 0) {
+    if (++self->found % FOUND_AT_ONCE == 0 && !self->settings->audit_degrade) {
         wait_for_log(self);
     }
     return pw_daemon_push_event(self, PW_EVENT_QUARANTINE, level, json);

@@ -124,13 +124,29 @@ starts_behind(struct reading *reading)
     return behind;
 }
 
+/* It will be told. */
 static void
-keep_torn(struct pw_chain_resume *out)
+keep_torn(struct pw_chain_resume *out, struct pw_follow *follow)
 {
-    out->torn = out->follow.torn;
-    out->torn_bytes = out->follow.torn_bytes;
-    memcpy(out->torn_sha256, out->follow.torn_sha256, sizeof out->torn_sha256);
-    out->follow.torn = false; /* it will be told */
+    out->torn = follow->torn;
+    out->torn_bytes = follow->torn_bytes;
+    memcpy(out->torn_sha256, follow->torn_sha256, sizeof out->torn_sha256);
+    follow->torn = false;
+}
+
+/* All that the log holds is half of its first line, in which a wall has died. */
+static bool
+holds_half_a_line(struct reading *reading, struct pw_follow *half)
+{
+    struct pw_span text;
+    struct pw_line_read line;
+    struct pw_found found;
+    seek_to(reading, 0);
+    if (!pw_lines_next(reading->lines, &text) || pw_line_read(text, &line)) {
+        return false;
+    }
+    pw_follow_torn(half, text, (struct pw_place){0, 1}, &found);
+    return !pw_lines_next(reading->lines, &text);
 }
 
 static void
@@ -160,7 +176,7 @@ replay(struct reading *reading)
     while (found.fault == PW_CHAIN_FAULT_NONE && pw_lines_next(reading->lines, &text)) {
         take(reading, text, &found);
     }
-    keep_torn(out);
+    keep_torn(out, &out->follow);
     bool more = out->torn || out->follow.at.tree.size > reading->state.tree.size;
     if (found.fault != PW_CHAIN_FAULT_NONE || (reading->state.closed && more)) {
         enum pw_chain_fault fault =
@@ -218,19 +234,6 @@ read_on(struct reading *reading)
     return false;
 }
 
-static void
-resume_known(struct reading *reading)
-{
-    if (read_on(reading)) {
-        return;
-    }
-    if (reading->state.tree.size == 0 && reading->state.opened) {
-        reading->out->what = PW_CHAIN_NEW; /* its first line was never written */
-        return;
-    }
-    say_lost(reading);
-}
-
 /* Whether this file has a line of the chain that the state is of. */
 static bool
 is_of_chain(struct reading *reading)
@@ -256,6 +259,7 @@ resume_beside(struct reading *reading)
     bool found = false;
     bool of_chain = false;
     int log = reading->fd;
+    off_t size = reading->size;
     reading->err = pw_beside_list(reading->path, &beside);
     for (size_t i = 0; i < beside.count && i < BESIDE_TRIED && !found && !of_chain; i++) {
         struct stat st;
@@ -268,7 +272,45 @@ resume_beside(struct reading *reading)
         }
     }
     reading->fd = log;
+    reading->size = size;
     return found;
+}
+
+/*
+ * Behind a rotation, or a stop, the wall has died in the first line of a new log: the chain
+ * ends in the file before.
+ */
+static bool
+resume_behind_half(struct reading *reading)
+{
+    struct pw_chain_resume *out = reading->out;
+    struct pw_follow half = {0};
+    if (reading->state.closed || !holds_half_a_line(reading, &half)) {
+        return false;
+    }
+    if (reading->state.opened) {
+        pw_follow_from(&out->follow, &reading->state);
+    } else if (!resume_beside(reading) || out->what == PW_CHAIN_BROKEN || out->torn) {
+        return false;
+    }
+    bool begun = out->follow.at.tree.size > 0;
+    out->what =
+        begun ? PW_CHAIN_RECOVERED : PW_CHAIN_NEW; /* its first line was not whole */
+    keep_torn(out, &half);
+    return true;
+}
+
+static void
+resume_known(struct reading *reading)
+{
+    if (read_on(reading) || resume_behind_half(reading)) {
+        return;
+    }
+    if (reading->state.tree.size == 0 && reading->state.opened) {
+        reading->out->what = PW_CHAIN_NEW; /* its first line was never written */
+        return;
+    }
+    say_lost(reading);
 }
 
 /* There is nothing to be read: no file, an empty one, or one that is no file. */
@@ -361,6 +403,7 @@ pw_chain_resume(const char *state_path, const char *log, const struct pw_note_ke
     if (err == PW_E_OK) {
         resume(&reading, damaged);
         if (reading.err != PW_E_OK) {
+            out->alarm = (struct pw_why){{0}}; /* nobody can tell */
             err = pw_fail(why, reading.err, "audit log: out of memory");
         } else if (reading.lines->failed) {
             err = pw_fail(why, PW_E_IO, "%s: %s; it must be readable to be continued", log,

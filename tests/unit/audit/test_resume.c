@@ -18,9 +18,11 @@
 
 #include "common/audit/audit.h"
 #include "common/audit/chain.h"
+#include "common/audit/chain_key.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "tests/unit/fail_alloc.h"
 
 static char folder[] = "/tmp/pw-resume-XXXXXX";
 static char log_path[64];
@@ -125,8 +127,24 @@ a_wall_that_died_before_its_first_line_lost_nothing(void **state)
     assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}"); /* no log */
     put_file(log_path, "");
     assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}");
-    put_file(log_path, "a line of an older picklewall\n");
+    put_file(log_path, "lines of an older picklewall\nand another\n");
     assert_string_equal(found(), "\"chain\":{\"what\":\"new\"}");
+}
+
+#define HALF "{\"ts\":\"2026-11-22T10:1"
+#define HALF_TORN                                                                          \
+    ",\"torn\":{\"bytes\":22,\"sha256\":"                                                  \
+    "\"0ff0c816afa72d080aff5cbe3eec03dbd88fcdf315b37eb1d27c8004bdf0b47f\"}}"
+
+static void
+half_a_first_line_of_all_is_told(void **state)
+{
+    (void)state;
+    die_behind(NULL);
+    put_file(log_path, HALF);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"new\"" HALF_TORN);
+    put_file(log_path, HALF "\n"); /* the next one died behind the LF */
+    assert_string_equal(found(), "\"chain\":{\"what\":\"new\"" HALF_TORN);
 }
 
 static void
@@ -195,6 +213,84 @@ a_crash_right_behind_a_rotation_goes_on_where_the_moved_log_ends(void **state)
 }
 
 static void
+half_a_first_line_behind_a_rotation_is_told_and_no_alarm(void **state)
+{
+    (void)state;
+    live(3);
+    forget_the_end();
+    assert_int_equal(rename(log_path, old_path), 0);
+    put_file(log_path, HALF);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"recovered\"" HALF_TORN);
+    put_file(log_path, HALF "\n");
+    assert_string_equal(found(), "\"chain\":{\"what\":\"recovered\"" HALF_TORN);
+    live(1);
+    struct pw_chain_state known;
+    struct pw_why why = {{0}};
+    assert_int_equal(pw_chain_state_load(state_path, &known, &why), PW_E_OK);
+    assert_int_equal(known.tree.size, 6);
+    remove_files(state);
+    live(3);
+    die_behind(NULL); /* behind a stop */
+    assert_int_equal(rename(log_path, old_path), 0);
+    put_file(log_path, HALF);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"recovered\"" HALF_TORN);
+}
+
+static void
+half_a_line_alone_is_an_alarm_where_nothing_is_known_to_be_moved(void **state)
+{
+    (void)state;
+    live(3);
+    put_file(log_path, HALF); /* nobody has opened it since it was closed */
+    assert_non_null(strstr(found(), "\"what\":\"broken\""));
+    remove_files(state);
+    live(3);
+    forget_the_end();
+    put_file(log_path, HALF); /* and no file beside it has what was sealed */
+    assert_non_null(strstr(found(), "\"what\":\"broken\""));
+    assert_non_null(strstr(found(), " alarm"));
+}
+
+static void
+resume_once(void *arg)
+{
+    struct pw_note_key *key = arg;
+    struct pw_why why = {{0}};
+    struct pw_chain_resume resume;
+    enum pw_err err = pw_chain_resume(state_path, log_path, key, 1, &resume, &why);
+    if (err == PW_E_OK) {
+        assert_false(fail_alloc_happened());
+        assert_int_equal(resume.what, PW_CHAIN_RECOVERED);
+        return;
+    }
+    assert_int_equal(err, PW_E_NOMEM); /* and no word of a log that is gone */
+    assert_string_equal(resume.alarm.text, "");
+}
+
+static void
+out_of_memory_is_no_log_that_is_gone(void **state)
+{
+    (void)state;
+    live(3);
+    forget_the_end();
+    assert_int_equal(rename(log_path, old_path), 0);
+    struct pw_why why = {{0}};
+    char path[96];
+    snprintf(path, sizeof path, "%s/audit.pwkey", folder);
+    PW_CLEANUP(pw_key_free) struct pw_key *key = pw_chain_key_open(path, &why);
+    struct pw_note_key who;
+    assert_true(key != NULL && pw_note_key_of(key, &who));
+    size_t n = 1;
+    for (; fail_alloc_round(n, resume_once, &who); n++) {
+    }
+    assert_in_range(n, 4, 20);
+    put_file(log_path, HALF);
+    for (n = 1; fail_alloc_round(n, resume_once, &who); n++) {
+    }
+    assert_in_range(n, 4, 20);
+}
+
+static void
 a_moved_log_without_the_line_that_was_sealed_is_an_alarm(void **state)
 {
     (void)state;
@@ -220,6 +316,10 @@ main(void)
         TEST(a_log_that_was_closed_may_be_moved_before_the_first_line_of_the_next),
         TEST(a_log_that_is_gone_behind_its_first_line_is_an_alarm),
         TEST(a_crash_right_behind_a_rotation_goes_on_where_the_moved_log_ends),
+        TEST(half_a_first_line_of_all_is_told),
+        TEST(half_a_first_line_behind_a_rotation_is_told_and_no_alarm),
+        TEST(half_a_line_alone_is_an_alarm_where_nothing_is_known_to_be_moved),
+        TEST(out_of_memory_is_no_log_that_is_gone),
         TEST(a_moved_log_without_the_line_that_was_sealed_is_an_alarm),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
