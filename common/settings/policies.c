@@ -242,7 +242,7 @@ raise_limits(struct pw_limits *limits, const struct pw_limits *to)
 static enum pw_err
 include(struct pw_policies *set, const char *name, struct sum *sum, struct pw_why *why)
 {
-    struct pw_policy *base;
+    struct pw_policy *base = NULL;
     enum pw_err err = pw_policies_get(set, name, &base, why);
     if (err != PW_E_OK) {
         return err;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Everything that reads the code and runs none of it. Ends with "N passed, N failed".
-# Wants a configured build/dev, for its compile commands.
+# Wants a configured build/dev, for its compile commands. ANALYZER_NODES bounds how far clang's
+# analyzer follows a function; a tenth of its own default finds nearly all, in a sixth of the time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PYTHONDONTWRITEBYTECODE=1
@@ -45,8 +46,9 @@ cpp_check() {
         --suppressions-list=tests/lint/cppcheck.txt common proxy
 }
 tidy() {
+    local budget=(-Xclang -analyzer-config -Xclang "max-nodes=${ANALYZER_NODES:-225000}")
     find common proxy -name '*.c' | sort |
-        xargs -n 4 -P "$jobs" clang-tidy -p build/dev --quiet 2>&1 |
+        xargs -n 4 -P "$jobs" clang-tidy -p build/dev --quiet "${budget[@]/#/--extra-arg=}" 2>&1 |
         { grep -E ': (error|warning):' || true; } # the exit code is xargs's
 }
 manual() { ours -name '*.[1-8]' | xargs -r mandoc -T lint -W warning; }
