@@ -10,7 +10,7 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config
-        echo libzmq3-dev libczmq-dev libsodium-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
+        echo libzmq3-dev libczmq-dev libsodium-dev libseccomp-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
         ;;
     test)
         echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux

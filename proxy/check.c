@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/sign/guard.h"
 #include "proxy/layout.h"
+#include "proxy/sandbox.h"
 
 /* Fail with the place of a setting before the sentence. */
 static enum pw_err refuse(const struct pw_settings *settings, const char *path,
@@ -275,6 +276,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
     err = err == PW_E_OK ? check_chain(settings, why) : err;
     err = err == PW_E_OK ? pw_check_keys(settings, &keys, why) : err;
     err = err == PW_E_OK ? check_replay(settings, why) : err;
+    err = err == PW_E_OK ? pw_sandbox_check(settings, why) : err;
     if (err == PW_E_OK && ring != NULL) {
         *ring = keys;
         keys = NULL;

@@ -15,6 +15,7 @@
 #include "proxy/daemon_health.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/sandbox.h"
 
 enum { TAKING_MS = 100, REOPEN_MS = 500 };
 
@@ -121,6 +122,7 @@ answer_status(void *arg, const struct pw_control_peer *peer, const char *argumen
     pw_json_str(json, "config", self->settings->file);
     pw_json_bool(json, "stopping", atomic_load(&self->order) != PW_ORDER_RUN);
     pw_daemon_write_health(self, json);
+    pw_sandbox_write_own(json);
     write_keys_state(self, json);
     write_log_state(self, json);
     pw_daemon_write_store_state(self, json);

@@ -20,6 +20,7 @@
 #include "common/quarantine/store.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/sandbox.h"
 
 static const uint64_t ns_per_ms = 1000000;
 
@@ -80,6 +81,12 @@ open_keys(struct pw_daemon *self, struct pw_why *why)
 }
 
 static enum pw_err
+enter_sandbox(struct pw_daemon *self, struct pw_why *why)
+{
+    return pw_sandbox_enter(self->settings, why);
+}
+
+static enum pw_err
 open_audit(struct pw_daemon *self, struct pw_why *why)
 {
     const struct pw_settings *settings = self->settings;
@@ -117,6 +124,7 @@ pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
         open_signals,
         open_keys,
         open_state,
+        enter_sandbox, /* before anything makes a thread, or hears from outside */
         pw_daemon_open_store,
         open_audit,
         pw_daemon_open_control,

@@ -10,6 +10,7 @@
 #include "common/audit/audit.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "proxy/sandbox.h"
 
 /* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
 static void
@@ -146,6 +147,7 @@ pw_daemon_audit_start(struct pw_daemon *self)
     pw_json_object(&json, "detail");
     pw_json_str(&json, "config", self->settings->file);
     pw_daemon_versions(&json);
+    pw_sandbox_write_own(&json);
     pw_json_array(&json, "channels");
     for (size_t i = 0; i < self->lane_count; i++) {
         const struct pw_lane *lane = &self->lanes[i];

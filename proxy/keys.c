@@ -8,6 +8,7 @@
 #include "common/base/hex.h"
 #include "proxy/check.h"
 #include "proxy/layout.h"
+#include "proxy/sandbox.h"
 
 enum { KEY_ID = 8 };
 
@@ -349,6 +350,7 @@ pw_keys_look(struct pw_keys *keys, bool force, struct pw_why *why)
         keys->refused = false;
         return PW_KEYS_NEW;
     }
+    pw_sandbox_remark(keys->settings->keys, why);
     /* A folder that was refused is tried again each time: memory may be back, or a lock. */
     bool told = keys->refused && !force && strcmp(why->text, keys->why.text) == 0;
     keys->refused = true;

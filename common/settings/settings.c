@@ -485,6 +485,19 @@ find_folders(const char *config, struct search *search)
     search->folders[count] = installed;
 }
 
+bool
+pw_settings_pack_folder(const struct pw_settings *settings, size_t number,
+                        char out[static PATH_MAX])
+{
+    struct search search;
+    find_folders(settings->file, &search);
+    if (number >= PW_PACK_FOLDERS || search.folders[number] == NULL) {
+        return false;
+    }
+    snprintf(out, PATH_MAX, "%s", search.folders[number]);
+    return true;
+}
+
 struct pw_settings *
 pw_settings_load(const char *path, struct pw_why *why)
 {

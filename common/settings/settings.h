@@ -6,6 +6,7 @@
 #ifndef PW_COMMON_SETTINGS_SETTINGS_H
 #define PW_COMMON_SETTINGS_SETTINGS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,12 @@ enum pw_envelope_setting {
     PW_SET_ENVELOPE_JUPYTER,
 };
 
+enum pw_sandbox_setting {
+    PW_SET_SANDBOX_OFF,
+    PW_SET_SANDBOX_BEST_EFFORT,
+    PW_SET_SANDBOX_REQUIRE
+};
+
 enum pw_syslog_setting { PW_SET_SYSLOG_OFF, PW_SET_SYSLOG_SYSLOG, PW_SET_SYSLOG_JOURNAL };
 
 struct pw_channel {
@@ -74,7 +81,9 @@ struct pw_settings {
     char *control; /* socket; absolute, or "-" */
     char *instance;
     int drain_timeout_ms;
-    int audit_syslog; /* enum pw_syslog_setting */
+    int sandbox;       /* enum pw_sandbox_setting */
+    bool sandbox_kill; /* a refused system call is the end */
+    int audit_syslog;  /* enum pw_syslog_setting */
     bool audit_pass_each;
     bool audit_sync_each;
     bool audit_degrade;
@@ -119,6 +128,13 @@ struct pw_settings {
  * are loaded.
  */
 struct pw_settings *pw_settings_load(const char *path, struct pw_why *why);
+
+/*
+ * The folder that is looked for shipped packs as number 0, 1, …; it need not be there.
+ * False when there are no more.
+ */
+bool pw_settings_pack_folder(const struct pw_settings *settings, size_t number,
+                             char out[static PATH_MAX]);
 
 /*
  * The same for text in memory; `file` is the name that errors give. Neither environment nor

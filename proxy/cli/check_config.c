@@ -8,6 +8,7 @@
 #include "common/settings/settings.h"
 #include "proxy/check.h"
 #include "proxy/cli/commands.h"
+#include "proxy/sandbox.h"
 
 enum { LINE_MAX_BYTES = 32 << 20 };
 
@@ -29,6 +30,11 @@ say_good(const struct pw_settings *settings)
            slash != NULL ? slash + 1 : settings->file, settings->channel_count,
            settings->channel_count == 1 ? "" : "s", pw_policy_name(first->policy),
            pw_policy_size(first->policy), settings->channel_count == 1 ? "" : " and more");
+    char words[256];
+    struct pw_sandbox sandbox = pw_sandbox_offered(settings);
+    pw_sandbox_words(&sandbox, words, sizeof words);
+    printf("sandbox: this machine has %s%s\n", words,
+           settings->sandbox == PW_SET_SANDBOX_OFF ? "; but it is set to off" : "");
 }
 
 static void
@@ -82,6 +88,8 @@ print_json(const char *file, const struct pw_settings *settings, const struct pw
             write_channel(&json, &settings->channels[i]);
         }
         pw_json_end_array(&json);
+        struct pw_sandbox sandbox = pw_sandbox_offered(settings);
+        pw_sandbox_write(&sandbox, &json);
         write_warnings(&json, pw_buf_span(&settings->warnings));
     }
     pw_json_end_object(&json);

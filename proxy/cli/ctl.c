@@ -105,6 +105,15 @@ print_quarantine(const json_t *store)
 }
 
 static void
+print_sandbox(const json_t *sandbox)
+{
+    printf("sandbox: level %lld, Landlock ABI %lld, seccomp ",
+           pw_json_number(sandbox, "level"), pw_json_number(sandbox, "landlock"));
+    print_member(sandbox, "seccomp");
+    putchar('\n');
+}
+
+static void
 print_status(const json_t *answer)
 {
     size_t index;
@@ -142,6 +151,7 @@ print_status(const json_t *answer)
     }
     print_missed(json_object_get(audit, "missed"));
     print_quarantine(json_object_get(answer, "quarantine"));
+    print_sandbox(json_object_get(answer, "sandbox"));
 }
 
 static void

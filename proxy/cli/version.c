@@ -3,19 +3,21 @@
 #include <sysexits.h>
 
 #include <czmq.h>
+#include <seccomp.h>
 #include <sodium.h>
 #include <zlib.h>
 #include <zmq.h>
 
 #include "common/base/json.h"
 #include "proxy/cli/commands.h"
+#include "proxy/sandbox_landlock.h"
 
 struct part {
     const char *name;
     char version[32];
 };
 
-enum { PARTS = 5 };
+enum { PARTS = 7 };
 
 static void
 collect(struct part parts[static PARTS])
@@ -32,6 +34,12 @@ collect(struct part parts[static PARTS])
     snprintf(parts[3].version, sizeof parts[3].version, "%s", sodium_version_string());
     parts[4].name = "zlib";
     snprintf(parts[4].version, sizeof parts[4].version, "%s", zlibVersion());
+    const struct scmp_version *seccomp = seccomp_version();
+    parts[5].name = "libseccomp";
+    snprintf(parts[5].version, sizeof parts[5].version, "%u.%u.%u", seccomp->major,
+             seccomp->minor, seccomp->micro);
+    parts[6].name = "landlock-abi"; /* the newest that this build can use */
+    snprintf(parts[6].version, sizeof parts[6].version, "%d", PW_LANDLOCK_NEWEST);
 }
 
 static int

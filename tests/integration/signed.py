@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from wall import BINARY, ROOT
+from wall import BINARY, ROOT, write_in_place
 
 sys.path.insert(0, str(ROOT / "common/sign/python"))
 import picklewall_sign as client  # noqa: E402  (what a producer without a wall signs with)
@@ -143,9 +143,7 @@ class Clocks:
         subprocess.run(["cc", "-shared", "-fPIC", "-o", self.library, source], check=True, timeout=60)
 
     def set(self, name, seconds):
-        draft = self.folder / f"{name}.new"
-        draft.write_text(str(seconds))
-        draft.rename(self.folder / name)
+        write_in_place(self.folder / name, str(seconds))
 
     def environment(self, name):
         self.set(name, 0)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 import zmq
-from wall import BINARY, ROOT, Wall, channel, tcp
+from wall import BINARY, ROOT, Wall, channel, tcp, write_in_place
 
 HOLD_S = float(os.environ.get("DISK_HOLD_S", "0.3"))  # how long each trouble lasts once it is felt
 RATE = 1000  # messages a second
@@ -39,9 +39,7 @@ class IllDisk:
         self.set("ok")
 
     def set(self, mode):
-        draft = self.mode.with_name("disk.new")
-        draft.write_text(mode)
-        draft.rename(self.mode)
+        write_in_place(self.mode, mode)
 
     def faults(self):
         return self.hits.stat().st_size if self.hits.exists() else 0

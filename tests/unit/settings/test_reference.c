@@ -129,6 +129,8 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
         "PICKLEWALL_CONTROL",
         "PICKLEWALL_INSTANCE",
         "PICKLEWALL_DRAIN_TIMEOUT",
+        "PICKLEWALL_SANDBOX",
+        "PICKLEWALL_SANDBOX_VIOLATION",
         "PICKLEWALL_AUDIT_FILE",
         "PICKLEWALL_AUDIT_PASS",
         "PICKLEWALL_AUDIT_QUEUE",

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/sandbox_paths.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/settings/schema.h"
+
+enum part { PART_ITSELF, PART_BESIDE, PART_LOG, PART_MADE, PART_NOTHING };
+enum when { WHEN_ALWAYS, WHEN_HOSTS, WHEN_STDOUT, WHENS };
+
+struct of_setting {
+    const char *setting;
+    enum part part;
+    enum pw_landlock_rights rights;
+};
+
+static const struct of_setting of_settings[] = {
+#define PW_PATH(path, rights, when, why)
+#define PW_PATH_OF(setting, part, rights) {setting, PART_##part, PW_LANDLOCK_##rights},
+#include "proxy/sandbox_paths.def"
+#undef PW_PATH_OF
+#undef PW_PATH
+};
+
+static const struct {
+    const char *path;
+    enum pw_landlock_rights rights;
+    enum when when;
+} paths[] = {
+#define PW_PATH(path, rights, when, why) {path, PW_LANDLOCK_##rights, WHEN_##when},
+#define PW_PATH_OF(setting, part, rights)
+#include "proxy/sandbox_paths.def"
+#undef PW_PATH_OF
+#undef PW_PATH
+};
+
+/* --- endpoints ----------------------------------------------------------------------- */
+
+/* Go on with each endpoint, also those that the wall itself chose, until it says false. */
+typedef bool endpoint_fn(void *arg, const char *address, bool bind);
+
+static bool
+each_of_side(const struct pw_side *side, endpoint_fn *visit, void *arg)
+{
+    for (size_t i = 0; i < side->count; i++) {
+        if (!visit(arg, side->endpoints[i].address, side->endpoints[i].bind)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *
+text_of(const struct pw_settings *settings, const struct pw_row *row)
+{
+    return *(char *const *)((const char *)settings + row->offset);
+}
+
+static bool
+each_endpoint(const struct pw_settings *settings, endpoint_fn *visit, void *arg)
+{
+    for (size_t i = 0; i < settings->channel_count; i++) {
+        if (!each_of_side(&settings->channels[i].in, visit, arg) ||
+            !each_of_side(&settings->channels[i].out, visit, arg)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < pw_row_count; i++) {
+        bool bound = pw_rows[i].base == PW_BASE_SETTINGS &&
+                     pw_rows[i].type == PW_TYPE_ADDRESS &&
+                     text_of(settings, &pw_rows[i]) != NULL;
+        if (bound && !visit(arg, text_of(settings, &pw_rows[i]), true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+has_path(void *arg, const char *address, bool bind)
+{
+    (void)arg, (void)bind;
+    return strncmp(address, "ipc://@", 7) != 0;
+}
+
+bool
+pw_sandbox_abstract(const struct pw_settings *settings)
+{
+    const char *manager = getenv("NOTIFY_SOCKET");
+    return (manager != NULL && manager[0] == '@') ||
+           !each_endpoint(settings, has_path, NULL);
+}
+
+/* Of tcp, the part behind a source address. Interfaces by name need no host's name. */
+static bool
+is_number(void *arg, const char *address, bool bind)
+{
+    (void)arg;
+    char host[256];
+    struct in6_addr ignored;
+    if (bind || strncmp(address, "tcp://", 6) != 0) {
+        return true;
+    }
+    const char *source = strchr(address, ';');
+    const char *begin = source != NULL ? source + 1 : address + 6;
+    const char *colon = strrchr(begin, ':');
+    size_t len = colon != NULL ? (size_t)(colon - begin) : strlen(begin);
+    if (len > 1 && begin[0] == '[') {
+        return true;
+    }
+    snprintf(host, sizeof host, "%.*s", (int)len, begin);
+    return inet_pton(AF_INET, host, &ignored) == 1;
+}
+
+bool
+pw_sandbox_hosts(const struct pw_settings *settings)
+{
+    return !each_endpoint(settings, is_number, NULL);
+}
+
+static bool
+permit_endpoint(void *arg, const char *address, bool bind)
+{
+    static const char *const temporary[] = {"TMPDIR", "TEMPDIR",
+                                            "TMP"}; /* libzmq's order */
+    if (!bind || strncmp(address, "ipc://", 6) != 0 || address[6] == '@') {
+        return true;
+    }
+    char folder[PATH_MAX];
+    const char *path = address + 6;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s.", slash == NULL ? 0 : (int)(slash + 1 - path),
+             path);
+    for (size_t i = 0; strcmp(path, "*") == 0 && i < PW_COUNT(temporary); i++) {
+        if (getenv(temporary[i]) != NULL) {
+            snprintf(folder, sizeof folder, "%s", getenv(temporary[i]));
+            break;
+        }
+    }
+    return pw_landlock_permit(arg, folder, PW_LANDLOCK_SOCKET);
+}
+
+/* --- settings ------------------------------------------------------------------------ */
+
+/* The folder of a file; the file itself at the root, which would be everything. */
+static const char *
+folder_of(const char *path, char out[static PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == path) {
+        return path;
+    }
+    snprintf(out, PATH_MAX, "%.*s", slash == NULL ? 1 : (int)(slash - path),
+             slash == NULL ? "." : path);
+    return out;
+}
+
+/* A file is read in its folder, since files are replaced, and where a link leads to. */
+static bool
+permit_beside(struct pw_landlock *rules, const char *path, enum pw_landlock_rights rights)
+{
+    char folder[PATH_MAX], real[PATH_MAX];
+    return pw_landlock_permit(rules, folder_of(path, folder), rights) &&
+           (realpath(path, real) == NULL ||
+            pw_landlock_permit(rules, folder_of(real, folder), rights));
+}
+
+/* Below a folder links may lead out of it. */
+static bool
+permit_links(struct pw_landlock *rules, const char *folder)
+{
+    struct dirent *entry;
+    bool good = true;
+    DIR *list = opendir(folder);
+    while (good && list != NULL && (entry = readdir(list)) != NULL) {
+        char path[PATH_MAX];
+        bool whole = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < PATH_MAX;
+        struct stat is;
+        if (whole && lstat(path, &is) == 0 && S_ISLNK(is.st_mode)) {
+            good = pw_landlock_permit(rules, path, PW_LANDLOCK_READ);
+        }
+    }
+    if (list != NULL) {
+        closedir(list);
+    }
+    return good;
+}
+
+static bool
+permit_reading(struct pw_landlock *rules, const char *path)
+{
+    struct stat is;
+    if (stat(path, &is) == 0 && S_ISDIR(is.st_mode)) {
+        return pw_landlock_permit(rules, path, PW_LANDLOCK_READ) &&
+               permit_links(rules, path);
+    }
+    return permit_beside(rules, path, PW_LANDLOCK_READ);
+}
+
+static bool
+permit_part(struct pw_landlock *rules, const struct of_setting *row, const char *path)
+{
+    struct stat is;
+    bool there = stat(path, &is) == 0;
+    switch (row->part) {
+    case PART_ITSELF:
+        return pw_landlock_permit(rules, path, row->rights);
+    case PART_LOG:
+        if (there && !S_ISREG(is.st_mode)) {
+            return pw_landlock_permit(rules, path, PW_LANDLOCK_DEVICE);
+        }
+        return permit_beside(rules, path, row->rights);
+    case PART_MADE:
+        return there ? permit_reading(rules, path)
+                     : permit_beside(rules, path, row->rights);
+    case PART_BESIDE:
+        return permit_beside(rules, path, row->rights);
+    default:
+        return true;
+    }
+}
+
+static bool
+permit_setting(struct pw_landlock *rules, const struct pw_settings *settings,
+               const struct pw_row *row)
+{
+    const char *path = text_of(settings, row);
+    if (path == NULL || strcmp(path, "-") == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < PW_COUNT(of_settings); i++) {
+        if (strcmp(of_settings[i].setting, row->path) == 0) {
+            return permit_part(rules, &of_settings[i], path);
+        }
+    }
+    return permit_reading(rules, path);
+}
+
+static bool
+permit_configuration(struct pw_landlock *rules, const struct pw_settings *settings)
+{
+    char folder[PATH_MAX];
+    bool good = permit_beside(rules, settings->file, PW_LANDLOCK_READ);
+    for (size_t i = 0; good && pw_settings_pack_folder(settings, i, folder); i++) {
+        good = pw_landlock_permit(rules, folder, PW_LANDLOCK_READ) &&
+               permit_links(rules, folder);
+    }
+    return good;
+}
+
+static bool
+is_dash(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
+bool
+pw_sandbox_permit(struct pw_landlock *rules, const struct pw_settings *settings)
+{
+    const bool now[WHENS] = {
+        [WHEN_ALWAYS] = true,
+        [WHEN_HOSTS] = pw_sandbox_hosts(settings),
+        [WHEN_STDOUT] = settings->audit_stdout || is_dash(settings->audit_file) ||
+                        is_dash(settings->audit_mirror),
+    };
+    bool good = permit_configuration(rules, settings) &&
+                each_endpoint(settings, permit_endpoint, rules);
+    for (size_t i = 0; good && i < pw_row_count; i++) {
+        if (pw_rows[i].base == PW_BASE_SETTINGS && pw_rows[i].type == PW_TYPE_PATH) {
+            good = permit_setting(rules, settings, &pw_rows[i]);
+        }
+    }
+    for (size_t i = 0; good && i < PW_COUNT(paths); i++) {
+        if (now[paths[i].when]) {
+            good = pw_landlock_permit(rules, paths[i].path, paths[i].rights);
+        }
+    }
+    return good;
+}
