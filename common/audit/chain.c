@@ -194,6 +194,28 @@ pw_chain_save(struct pw_chain *chain, bool closed)
     save(chain);
 }
 
+static void
+set_begin(struct pw_chain_state *state, struct pw_span id, uint64_t seq)
+{
+    memset(state->begins, 0, sizeof state->begins);
+    for (size_t i = 0; i < id.len && i < sizeof state->begins - 1; i++) {
+        state->begins[i] = (char)id.ptr[i];
+    }
+    state->begins_seq = seq;
+}
+
+bool
+pw_chain_begins(struct pw_chain *chain, struct pw_span id, uint64_t seq)
+{
+    if (chain->path == NULL) {
+        return true;
+    }
+    set_begin(&chain->now, id, seq);
+    set_begin(&chain->kept, id, seq);
+    save(chain);
+    return !chain->unsaved;
+}
+
 const char *
 pw_chain_news(const struct pw_chain *chain)
 {
@@ -228,6 +250,7 @@ begin_new(struct pw_chain *chain, const char *instance)
 {
     chain->now = (struct pw_chain_state){0};
     make_id(chain, instance);
+    set_begin(&chain->now, pw_span_str(chain->now.id), 1);
     memset(chain->prev, '0', sizeof chain->prev - 1);
     chain->kept = chain->now;
     chain->unsaved = true;
@@ -297,6 +320,10 @@ resume_chain(struct pw_chain *chain, const char *log, struct pw_why *why)
         continue_old(chain, &resume);
     }
     chain->replaces = resume.what == PW_CHAIN_BROKEN;
+    if (chain->replaces) {
+        set_begin(&chain->now, pw_span_str(resume.begins), resume.begins_seq);
+        set_begin(&chain->kept, pw_span_str(resume.begins), resume.begins_seq);
+    }
     if (chain->unsaved && !chain->replaces) {
         /* From now on the log is not closed. Until it has a line, it may be another file.
          */

@@ -58,6 +58,13 @@ void pw_chain_written(struct pw_chain *chain);
 void pw_chain_save(struct pw_chain *chain, bool closed);
 
 /*
+ * The log begins with line `seq` of chain `id` from now on (an empty id: nobody knows), for
+ * what is older is about to be removed. False when that could not be saved: keep it then.
+ */
+PW_CHECK_RESULT bool pw_chain_begins(struct pw_chain *chain, struct pw_span id,
+                                     uint64_t seq);
+
+/*
  * How the chain began: a JSON member "chain":{…} for the detail of the `start` event. And
  * when something is missing, the sentence for an `error` event, else NULL.
  */

@@ -154,6 +154,8 @@ break_off(struct reading *reading, const char *words)
 {
     struct pw_chain_resume *out = reading->out;
     out->what = PW_CHAIN_BROKEN;
+    memcpy(out->begins, reading->state.begins, sizeof out->begins);
+    out->begins_seq = reading->state.begins_seq;
     if (out->before[0] == '\0' && reading->has_state) {
         memcpy(out->before, reading->state.id, sizeof out->before);
         out->before_seq = reading->state.tree.size;

@@ -24,6 +24,8 @@ struct pw_chain_resume {
     char
         before[PW_CHAIN_ID]; /* BROKEN: the newest chain of the log, or of the state file */
     uint64_t before_seq;
+    char begins[PW_CHAIN_ID]; /* BROKEN: as in pw_chain_state */
+    uint64_t begins_seq;
     bool blank; /* NEW: neither a state nor a line of a log that could be read */
     struct pw_why
         alarm; /* what is missing; empty when nothing is, as far as one can tell */

@@ -24,6 +24,18 @@ pw_chain_is_id(struct pw_span text)
     return text.len > 0 && text.len < PW_CHAIN_ID;
 }
 
+uint64_t
+pw_chain_born(struct pw_span id)
+{
+    uint64_t born = 0;
+    struct pw_cursor cur = pw_cursor_over(id);
+    (void)pw_cursor_until(&cur, '/');
+    for (size_t i = 0; i < cur.rest.len; i++) {
+        born = born * 10 + (uint64_t)(cur.rest.ptr[i] - '0');
+    }
+    return born;
+}
+
 static enum pw_err
 put(struct pw_buf *out, const char *text)
 {
@@ -37,6 +49,18 @@ put_hash(struct pw_buf *out, const char *word, const uint8_t hash[static PW_TREE
     char line[sizeof text + 16];
     pw_hex_encode((struct pw_span){hash, PW_TREE_HASH}, text);
     snprintf(line, sizeof line, "%s %s\n", word, text);
+    return put(out, line);
+}
+
+static enum pw_err
+put_begin(struct pw_buf *out, const struct pw_chain_state *state)
+{
+    char line[PW_CHAIN_ID + 64];
+    if (state->begins[0] == '\0') {
+        return PW_E_OK;
+    }
+    snprintf(line, sizeof line, "begins %s %" PRIu64 "\n", state->begins,
+             state->begins_seq);
     return put(out, line);
 }
 
@@ -56,6 +80,7 @@ pw_chain_state_format(const struct pw_chain_state *state, struct pw_buf *out)
     for (size_t i = 0; err == PW_E_OK && i < pw_tree_hashes(state->tree.size); i++) {
         err = put_hash(out, "tree", state->tree.range[i]);
     }
+    err = err == PW_E_OK ? put_begin(out, state) : err;
     if (err == PW_E_OK) {
         crypto_hash_sha256(sum, out->bytes + start, out->len - start);
         err = put_hash(out, "sum", sum);
@@ -113,6 +138,24 @@ read_head(struct pw_cursor *cur, struct pw_chain_state *out)
     return read_hash(cur, "prev", out->hash);
 }
 
+/* The line may be missing: it is not always known. */
+static bool
+read_begin(struct pw_cursor *cur, struct pw_chain_state *out)
+{
+    struct pw_cursor ahead = *cur;
+    struct pw_cursor words = pw_cursor_over(value(&ahead, "begins"));
+    if (ahead.truncated) {
+        return true;
+    }
+    struct pw_span id = pw_cursor_until(&words, ' ');
+    if (words.truncated || !pw_chain_is_id(id) || !read_seq(words.rest, &out->begins_seq)) {
+        return false;
+    }
+    memcpy(out->begins, id.ptr, id.len);
+    *cur = ahead;
+    return true;
+}
+
 bool
 pw_chain_state_parse(struct pw_span text, struct pw_chain_state *out)
 {
@@ -126,6 +169,9 @@ pw_chain_state_parse(struct pw_span text, struct pw_chain_state *out)
         if (!read_hash(&cur, "tree", out->tree.range[i])) {
             return false;
         }
+    }
+    if (!read_begin(&cur, out)) {
+        return false;
     }
     crypto_hash_sha256(is, text.ptr, text.len - cur.rest.len);
     return read_hash(&cur, "sum", sum) && cur.rest.len == 0 &&

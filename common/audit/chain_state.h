@@ -22,7 +22,15 @@ struct pw_chain_state {
     struct pw_tree tree;        /* over all lines: its size is the seq of the last one */
     bool closed;                /* the wall stopped, and nothing came behind that line */
     bool opened; /* not closed any more, but not known to have a line since */
+
+    /* The oldest line of the log that no rotation has removed; "" when that is not known.
+     */
+    char begins[PW_CHAIN_ID];
+    uint64_t begins_seq;
 };
+
+/* When a chain began, Unix milliseconds: what stands behind the slash of its id. */
+uint64_t pw_chain_born(struct pw_span id);
 
 /* Append the text of the file to `out`. */
 PW_CHECK_RESULT enum pw_err pw_chain_state_format(const struct pw_chain_state *state,

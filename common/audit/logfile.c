@@ -237,20 +237,6 @@ open_next(struct pw_logfile *file)
     return true;
 }
 
-static void
-prune(struct pw_logfile *file)
-{
-    enum pw_err err;
-    struct pw_why why = {{0}};
-    if (file->options.rotate_keep == 0) {
-        return;
-    }
-    (void)pw_rotate_prune(file->sink.path, file->options.rotate_keep, &err, &why);
-    if (err != PW_E_OK) {
-        pw_log(PW_LOG_WARN, "old logs stay: %s", why.text);
-    }
-}
-
 void
 pw_logfile_rotate(struct pw_logfile *file, uint64_t seq)
 {
@@ -270,7 +256,24 @@ pw_logfile_rotate(struct pw_logfile *file, uint64_t seq)
         return;
     }
     file->news = (file->news & ~(unsigned)PW_LOG_MOVED) | PW_LOG_ROTATED;
-    prune(file);
+}
+
+bool
+pw_logfile_oldest_kept(const struct pw_logfile *file, char out[static PATH_MAX])
+{
+    return file->options.rotate_keep > 0 &&
+           pw_rotate_oldest_kept(file->sink.path, file->options.rotate_keep, out);
+}
+
+void
+pw_logfile_prune(struct pw_logfile *file)
+{
+    enum pw_err err;
+    struct pw_why why = {{0}};
+    (void)pw_rotate_prune(file->sink.path, file->options.rotate_keep, &err, &why);
+    if (err != PW_E_OK) {
+        pw_log(PW_LOG_WARN, "old logs stay: %s", why.text);
+    }
 }
 
 void

@@ -85,11 +85,17 @@ pw_logfile_critical(const struct pw_logfile *file)
 bool pw_logfile_wants_rotation(const struct pw_logfile *file);
 
 /*
- * Move the file away, under a name with the last line's `seq`, start a new one, and remove
- * the oldest. All lines must have been written. A failure is said on stderr, and the file
- * stays in use.
+ * Move the file away, under a name with the last line's `seq`, and start a new one. All
+ * lines must have been written. A failure is said on stderr, and the file stays in use.
  */
 void pw_logfile_rotate(struct pw_logfile *file, uint64_t seq);
+
+/*
+ * When there are more old files than rotate_keep: the path of the oldest that stays. Then
+ * pw_logfile_prune removes those before it; a failure is said on stderr.
+ */
+bool pw_logfile_oldest_kept(const struct pw_logfile *file, char out[static PATH_MAX]);
+void pw_logfile_prune(struct pw_logfile *file);
 
 /* Go on in what the path names now, if that is another file. */
 void pw_logfile_reopen(struct pw_logfile *file);

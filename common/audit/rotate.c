@@ -254,15 +254,37 @@ close_folder(DIR **folder)
     }
 }
 
+static DIR *
+open_folder(const struct parts *parts, char name[static PATH_MAX])
+{
+    snprintf(name, PATH_MAX, "%.*s.", (int)parts->folder.len,
+             (const char *)parts->folder.ptr);
+    return opendir(name);
+}
+
+bool
+pw_rotate_oldest_kept(const char *path, size_t keep, char out[static PATH_MAX])
+{
+    struct parts parts = split(path);
+    PW_CLEANUP(free_olds) struct olds olds = {0};
+    PW_CLEANUP(close_folder) DIR *folder = open_folder(&parts, out);
+    if (folder == NULL || list_olds(folder, &parts, &olds) != PW_E_OK ||
+        olds.count <= keep || keep == 0) {
+        return false;
+    }
+    qsort(olds.items, olds.count, sizeof *olds.items, by_age);
+    int len = snprintf(out, PATH_MAX, "%.*s%s", (int)parts.folder.len,
+                       (const char *)parts.folder.ptr, olds.items[olds.count - keep].name);
+    return len < PATH_MAX;
+}
+
 size_t
 pw_rotate_prune(const char *path, size_t keep, enum pw_err *err, struct pw_why *why)
 {
     struct parts parts = split(path);
     char name[PATH_MAX];
-    snprintf(name, sizeof name, "%.*s.", (int)parts.folder.len,
-             (const char *)parts.folder.ptr);
     PW_CLEANUP(free_olds) struct olds olds = {0};
-    PW_CLEANUP(close_folder) DIR *folder = opendir(name);
+    PW_CLEANUP(close_folder) DIR *folder = open_folder(&parts, name);
     if (folder == NULL || list_olds(folder, &parts, &olds) != PW_E_OK) {
         *err = pw_fail(why, PW_E_IO, "%s: old logs cannot be counted: %s", name,
                        strerror(errno));

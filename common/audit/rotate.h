@@ -8,6 +8,7 @@
 #define PW_COMMON_AUDIT_ROTATE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,12 @@ PW_CHECK_RESULT enum pw_err pw_rotate_away(const char *path, dev_t dev, ino_t in
 
 /* Take that back, unless something stands at `path` again. */
 PW_CHECK_RESULT enum pw_err pw_rotate_back(const char *path, const char *old);
+
+/*
+ * The path of the oldest old file that pw_rotate_prune would leave; false when it would
+ * remove none, or it cannot be told.
+ */
+bool pw_rotate_oldest_kept(const char *path, size_t keep, char out[static PATH_MAX]);
 
 /*
  * Remove the oldest of the old files of `path` until `keep` are left, whatever stands

@@ -206,7 +206,8 @@ make_room(struct pw_verify *verify)
 }
 
 static enum pw_err
-begin_chain(struct pw_verify *verify, const struct pw_line_read *line)
+begin_chain(struct pw_verify *verify, const struct pw_line_read *line,
+            struct pw_place place)
 {
     if (!make_room(verify)) {
         return PW_E_NOMEM;
@@ -214,7 +215,7 @@ begin_chain(struct pw_verify *verify, const struct pw_line_read *line)
     bool mended = pw_follow_mend(&verify->follow, line);
     end_chain(verify);
     struct pw_verify_chain *chain = &verify->chains[verify->chain_count++];
-    *chain = (struct pw_verify_chain){.before_seq = line->before_seq};
+    *chain = (struct pw_verify_chain){.before_seq = line->before_seq, .begin = place};
     copy_id(chain->id, line->chain);
     copy_id(chain->before, line->before);
     pw_follow_begin(&verify->follow, line, mended);
@@ -281,7 +282,7 @@ take_text(struct pw_verify *verify, struct pw_span text, struct pw_place place,
             refuse_chain(verify, &line, place);
             return PW_E_OK;
         }
-        enum pw_err err = begin_chain(verify, &line);
+        enum pw_err err = begin_chain(verify, &line, place);
         if (err != PW_E_OK) {
             return err;
         }
@@ -427,6 +428,36 @@ miss_points(struct pw_verify *verify)
     }
 }
 
+/* Of each chain since the one that the log begins with, all lines must be there, and of
+ * that one those from there on. */
+static void
+miss_beginning(struct pw_verify *verify)
+{
+    const struct pw_chain_state *state = verify->options.state;
+    if (!verify->options.whole || state == NULL || state->begins[0] == '\0') {
+        return;
+    }
+    struct pw_span oldest = pw_span_str(state->begins);
+    for (size_t i = 0; i < verify->chain_count; i++) {
+        const struct pw_verify_chain *chain = &verify->chains[i];
+        bool is_oldest = pw_span_equal(oldest, pw_span_str(chain->id));
+        uint64_t due = is_oldest ? state->begins_seq : 1;
+        bool counts = pw_chain_born(pw_span_str(chain->id)) >= pw_chain_born(oldest);
+        if (counts && chain->first > due) {
+            say(verify, PW_CHAIN_FAULT_REMOVED, chain->begin, due, chain->first - 1);
+        }
+    }
+    if (find_chain(verify, oldest) == NULL) {
+        miss_chain(verify, state->begins, state->begins_seq);
+    }
+    for (size_t i = 0; i < verify->missing_count && i < PW_VERIFY_MISSING; i++) {
+        const struct pw_verify_missing *missing = &verify->missing[i];
+        if (pw_chain_born(pw_span_str(missing->id)) >= pw_chain_born(oldest)) {
+            say(verify, PW_CHAIN_FAULT_REMOVED, (struct pw_place){0, 1}, 0, 0);
+        }
+    }
+}
+
 void
 pw_verify_end(struct pw_verify *verify)
 {
@@ -439,6 +470,7 @@ pw_verify_end(struct pw_verify *verify)
     }
     compare_befores(verify);
     miss_points(verify);
+    miss_beginning(verify);
     bool open = verify->open_chains > 0 || verify->missing_count > 0 ||
                 verify->unfinished || verify->lines == 0;
     verify->verdict = verify->fault_count > 0 ? PW_VERIFY_BROKEN

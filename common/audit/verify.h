@@ -50,6 +50,7 @@ struct pw_verify_chain {
     uint64_t seals;
     uint64_t unsealed; /* lines behind them */
     bool closed;
+    struct pw_place begin;
     struct pw_place end;
     char before[PW_CHAIN_ID]; /* the chain that its start names, or empty */
     uint64_t before_seq;
@@ -65,7 +66,8 @@ struct pw_verify_options {
     const struct pw_note_key *keys; /* borrowed, all three */
     size_t key_count;
     const struct pw_chain_state *state; /* NULL: not known */
-    struct pw_verify_points *points;    /* NULL: none; `seen` is set */
+    bool whole; /* all files are given: with `state`, the beginning must be there, too */
+    struct pw_verify_points *points; /* NULL: none; `seen` is set */
 };
 
 struct pw_verify {

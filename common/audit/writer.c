@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/audit/first.h"
 #include "common/base/log.h"
 
 static const uint64_t ns_per_s = 1000000000;
@@ -188,6 +189,21 @@ seal_file(struct pw_audit *audit, struct round *round)
     pthread_mutex_unlock(&audit->forms);
 }
 
+/* The oldest go; what is then the first line is kept before that, so that nobody can remove
+ * more and leave it at that. One that cannot be read (.gz) leaves it unknown. */
+static void
+prune(struct pw_audit *audit)
+{
+    char path[PATH_MAX];
+    if (!pw_logfile_oldest_kept(&audit->file, path)) {
+        return;
+    }
+    struct pw_first first = pw_first_of(path);
+    if (pw_chain_begins(audit->chain, pw_span_str(first.chain), first.seq)) {
+        pw_logfile_prune(&audit->file);
+    }
+}
+
 /* Another file when somebody moved this one, asked for it, or it is time. */
 static void
 change_file(struct pw_audit *audit, struct round *round)
@@ -208,6 +224,7 @@ change_file(struct pw_audit *audit, struct round *round)
         if (round->err == PW_E_OK) {
             pw_chain_save(audit->chain, false); /* the new file begins where it ends */
             pw_logfile_rotate(file, pw_chain_next(audit->chain) - 1);
+            prune(audit);
         }
     }
 }

@@ -15,7 +15,7 @@
 #include <sodium.h>
 
 #include "common/audit/chain_key.h"
-#include "common/audit/lines.h"
+#include "common/audit/first.h"
 #include "common/audit/verify.h"
 #include "common/base/file.h"
 #include "common/base/json.h"
@@ -33,8 +33,8 @@ enum {
 
 struct file {
     const char *path;
-    struct pw_line_read first;
-    uint64_t born; /* of its first line's chain: what stands behind the slash */
+    struct pw_first first;
+    uint64_t born; /* of its first line's chain */
 };
 
 struct job {
@@ -45,6 +45,7 @@ struct job {
     size_t point_paths_count;
     bool json;
     bool allow_open;
+    bool whole; /* these are all files of the log */
 
     struct pw_settings *settings; /* NULL: not needed */
     struct pw_note_key keys[KEYS];
@@ -172,7 +173,12 @@ read_known_end(struct job *job, struct pw_why *why)
     char path[PATH_MAX];
     const struct pw_settings *settings = job->settings;
     if (!has_newest(job)) {
-        return PW_E_OK;
+        return job->whole
+                   ? pw_fail(why, PW_E_USAGE,
+                             "--all: %s is not among the files; name it too, for how far "
+                             "the log goes back is known of that one",
+                             settings->audit_file)
+                   : PW_E_OK;
     }
     snprintf(path, sizeof path, "%s/audit.chain", settings->state);
     enum pw_err err = pw_chain_state_load(path, &job->state, why);
@@ -217,6 +223,8 @@ find_files(struct job *job, struct pw_why *why)
             ": not looked at; name all files of the log, uncompressed, to verify it too\n",
             stderr);
     }
+    /* In what is left out there may be what is missing. */
+    job->whole = job->whole || (err == PW_E_OK && skipped.count == 0);
     pw_audit_names_free(&skipped);
     job->file_count = job->found.count;
     return err;
@@ -232,26 +240,10 @@ is_stdin(const char *path)
 static void
 look_into(struct file *file)
 {
-    struct pw_span text;
-    PW_CLEANUP(pw_file_close)
-    int fd = is_stdin(file->path) ? -1 : open(file->path, O_RDONLY | O_CLOEXEC);
-    struct pw_lines *lines = calloc(1, sizeof *lines);
-    if (fd < 0 || lines == NULL) {
-        free(lines);
-        return;
+    if (!is_stdin(file->path)) {
+        file->first = pw_first_of(file->path);
+        file->born = pw_chain_born(pw_span_str(file->first.chain));
     }
-    lines->fd = fd;
-    while (pw_lines_next(lines, &text)) {
-        if (pw_line_read(text, &file->first)) {
-            struct pw_cursor cur = pw_cursor_over(file->first.chain);
-            (void)pw_cursor_until(&cur, '/');
-            for (size_t i = 0; i < cur.rest.len; i++) {
-                file->born = file->born * 10 + (uint64_t)(cur.rest.ptr[i] - '0');
-            }
-            break;
-        }
-    }
-    free(lines);
 }
 
 static int
@@ -485,6 +477,7 @@ verify_all(struct job *job, struct pw_why *why)
         .keys = job->keys,
         .key_count = job->key_count,
         .state = job->has_state ? &job->state : NULL,
+        .whole = job->whole,
         .points = &job->points,
     });
     enum pw_err err = verify == NULL ? PW_E_NOMEM : PW_E_OK;
@@ -520,6 +513,8 @@ read_arguments(struct job *job, int argc, char **argv, size_t *count)
             job->json = true;
         } else if (pw_args_flag(&args, "--allow-open")) {
             job->allow_open = true;
+        } else if (pw_args_flag(&args, "--all")) {
+            job->whole = true;
         } else if (pw_args_value(&args, "--config", &job->config)) {
             continue;
         } else if (pw_args_value(&args, "--key", &value)) {
@@ -548,7 +543,7 @@ prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
     if (sodium_init() < 0) {
         return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
     }
-    if (job->config != NULL || job->key_texts_count == 0 || count == 0) {
+    if (job->config != NULL || job->key_texts_count == 0 || count == 0 || job->whole) {
         job->settings = pw_settings_load(pw_command_config(job->config), why);
         err = job->settings != NULL ? PW_E_OK : PW_E_CONFIG;
     }

@@ -146,9 +146,61 @@ def test_old_files_are_found_in_any_folder_and_what_is_left_out_is_named(tmp_pat
             old = old.rename(wall.state / name)
             left = verify("--config", wall.config, code=OPEN)
             assert f"{old}: not looked at" in left.stderr and "begins at seq" in left.stdout
+        assert "log.removed" in verify("--config", wall.config, "--all", "--json", wall.log, code=BROKEN).stdout
         old.unlink()
+        gone = verify("--config", wall.config, code=BROKEN)
+        assert "the log goes further back" in gone.stdout and "seq 1 to 5" in gone.stdout
+        verify("--config", wall.config, wall.log, code=OPEN)  # it is not said to be all
     finally:
         traffic.close()
+
+
+def test_what_the_wall_itself_removes_is_not_missed_and_more_is(tmp_path):
+    traffic = Traffic(tmp_path / "wall", audit_more="rotate_size = 4K\nrotate_keep = 3")
+    wall = traffic.wall
+    try:
+        wall.start()
+        while len(olds(wall)) < 3 or min(map(first_seq, olds(wall))) == 1:
+            traffic.send(20)
+            time.sleep(0.1)
+        assert wall.stop() == 0
+        found = verify("--config", wall.config, code=OPEN)
+        assert "begins at seq" in found.stdout and ": 0 faults" not in found.stdout
+        state = (wall.state / "audit.chain").read_text()
+        assert f"begins {wall.lines()[0]['chain']} {min(map(first_seq, olds(wall)))}\n" in state
+        min(olds(wall), key=first_seq).unlink()
+        assert "log.removed" in verify("--config", wall.config, "--json", code=BROKEN).stdout
+    finally:
+        traffic.close()
+
+
+def olds(wall):
+    return list(wall.state.glob("audit-*.jsonl"))
+
+
+def first_seq(path):
+    return json.loads(path.read_bytes().partition(b"\n")[0])["seq"]
+
+
+def test_how_far_the_log_goes_back_is_unknown_when_its_state_was_damaged(traffic):
+    wall = traffic.wall
+    run_once(traffic, 3)
+    old = wall.log.rename(wall.state / "audit-1.jsonl")
+    (wall.state / "audit.chain").write_text("damaged")
+    run_once(traffic, 3)
+    assert "begins" not in (wall.state / "audit.chain").read_text()
+    old.unlink()
+    verify("--config", wall.config, code=COMPLETE)  # its own error event tells that something is missing
+
+
+def test_of_two_chains_the_first_one_is_missed(traffic):
+    wall = traffic.wall
+    crash(traffic, 3)
+    wall.log.unlink()  # the wall notices, and begins another chain
+    run_once(traffic, 3)
+    assert chain_of(wall)["what"] == "broken"
+    gone = verify("--config", wall.config, code=BROKEN)
+    assert "it was removed" in gone.stdout and "the log goes further back" in gone.stdout
 
 
 def test_a_running_wall_is_open(traffic):

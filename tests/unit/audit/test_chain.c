@@ -471,12 +471,16 @@ a_state_is_read_back_and_never_with_a_changed_byte(void **state)
         pw_tree_append(&made.tree, leaf);
     }
     made.closed = true;
+    snprintf(made.begins, sizeof made.begins, "wall/17");
+    made.begins_seq = 4;
     assert_int_equal(pw_chain_state_format(&made, &text), PW_E_OK);
     assert_true(pw_chain_state_parse(pw_buf_span(&text), &back));
     assert_memory_equal(&made, &back, offsetof(struct pw_chain_state, tree));
     assert_int_equal(back.tree.size, 13);
     assert_memory_equal(made.tree.range, back.tree.range, 3 * PW_TREE_HASH);
     assert_true(back.closed);
+    assert_string_equal(back.begins, "wall/17");
+    assert_int_equal(back.begins_seq, 4);
     for (size_t at = 0; at < text.len; at++) {
         text.bytes[at] ^= 0x11;
         assert_false(pw_chain_state_parse(pw_buf_span(&text), &back));

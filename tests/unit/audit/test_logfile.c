@@ -514,6 +514,9 @@ whole_life(void *arg)
     }
     write_line(&log, "one\n", true);
     pw_logfile_rotate(&log, 1);
+    char oldest[PATH_MAX];
+    assert_false(pw_logfile_oldest_kept(&log, oldest)); /* there is one, and one may be */
+    pw_logfile_prune(&log);
     char detail[PW_LOG_NEWS_MAX];
     struct pw_audit_record record;
     assert_true(pw_logfile_notice(&log, &record, detail));
