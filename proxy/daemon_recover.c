@@ -5,6 +5,7 @@
  */
 #include "proxy/daemon_inside.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,29 @@ struct search {
     struct pw_daemon *self;
     const struct pw_audit_told *told;
     size_t found;
+    size_t unsure; /* of those: the line may be in a log that is not here */
 };
+
+/* There is no line of before at all, but there are messages of before. */
+static void
+tell_unchecked(struct pw_daemon *self)
+{
+    uint64_t held = pw_store_usage(self->store).entries[PW_STORE_HELD];
+    struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    if (held == 0 || strcmp(self->settings->audit_file, "-") == 0) {
+        return;
+    }
+    pw_log(PW_LOG_WARN,
+           "%s: no line of before is here or beside it; whether each of %" PRIu64
+           " held messages has a line can be told only where the old log is",
+           self->settings->audit_file, held);
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "what", "unchecked");
+    pw_json_uint(&json, "held", held);
+    pw_json_end_object(&json);
+    (void)!pw_daemon_push_found(self, PW_LEVEL_MEDIUM, &json);
+}
 
 /* The value of `key` in the text of an entry, when it is plain enough to be copied. */
 static struct pw_span
@@ -58,6 +81,10 @@ tell_if_untold(void *arg, const char *entry, struct pw_span meta)
     copy_member(&json, meta, "chan");
     copy_member(&json, meta, "reason");
     copy_member(&json, meta, "ts");
+    if (!pw_audit_told_would(search->told, entry)) {
+        pw_json_bool(&json, "may_be_told", true);
+        search->unsure++;
+    }
     pw_json_end_object(&json);
     pw_daemon_push_found(search->self, PW_LEVEL_MEDIUM, &json);
     search->found++;
@@ -75,16 +102,25 @@ pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
         err = pw_store_list_since(self->store, PW_STORE_HELD, told->since, tell_if_untold,
                                   &search, &why);
     }
-    if (err != PW_E_OK && err != PW_E_NO_INPUT) { /* a new log has nothing to compare */
+    if (err == PW_E_NO_INPUT) {
+        tell_unchecked(self);
+    } else if (err != PW_E_OK) {
         pw_log(PW_LOG_WARN,
                "the quarantine was not compared with the audit log: %s; a message that was "
                "held when the last wall died may have no line",
                pw_err_text(err));
     }
-    if (search.found > 0) {
+    size_t sure = search.found - search.unsure;
+    if (sure > 0) {
         pw_log(PW_LOG_WARN,
                "%zu held messages had no line in the audit log, since the last wall died "
                "before it wrote them; they have now",
-               search.found);
+               sure);
+    }
+    if (search.unsure > 0) {
+        pw_log(PW_LOG_WARN,
+               "%zu held messages have a line now, and perhaps another one in an old log "
+               "that was compressed or moved away since",
+               search.unsure);
     }
 }

@@ -191,6 +191,39 @@ replay(struct reading *reading)
     out->what = whole ? PW_CHAIN_CONTINUED : PW_CHAIN_RECOVERED;
 }
 
+/* The newest file beside the log, when it is one that a compressor made; else "". */
+static void
+find_compressed(struct reading *reading, char out[static NAME_MAX + 1])
+{
+    static const char *const ends[] = {".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z"};
+    PW_CLEANUP(pw_beside_free) struct pw_beside beside;
+    out[0] = '\0';
+    if (reading->is_stream || pw_beside_list(reading->path, &beside) != PW_E_OK ||
+        beside.count == 0) {
+        return;
+    }
+    const char *dot = strrchr(beside.files[0].name, '.');
+    for (size_t i = 0; dot != NULL && i < PW_COUNT(ends); i++) {
+        if (strcmp(dot, ends[i]) == 0) {
+            memcpy(out, beside.files[0].name, sizeof beside.files[0].name);
+        }
+    }
+}
+
+/* Nobody looks into what is compressed: it is named instead. */
+static void
+break_off_unless_compressed(struct reading *reading, const char *words)
+{
+    char name[NAME_MAX + 1];
+    char all[NAME_MAX + 512];
+    find_compressed(reading, name);
+    snprintf(all, sizeof all, "%s%s%s%s", words, name[0] != '\0' ? "; " : "", name,
+             name[0] != '\0' ? " beside it is compressed, and was not looked into: what is "
+                               "missing may be there"
+                             : "");
+    break_off(reading, all);
+}
+
 static void
 say_lost(struct reading *reading)
 {
@@ -208,7 +241,7 @@ say_lost(struct reading *reading)
                  "line seq %" PRIu64 " of chain %s, which was sealed, is not there",
                  reading->state.tree.size, reading->state.id);
     }
-    break_off(reading, words);
+    break_off_unless_compressed(reading, words);
 }
 
 /* All behind the line that is known; false when that is not there. */
@@ -333,7 +366,12 @@ resume_blind(struct reading *reading)
     if (!reading->is_stream && resume_beside(reading)) {
         return;
     }
-    break_off(reading, reading->is_stream ? NULL : "it is gone, and was not closed");
+    if (reading->is_stream) {
+        break_off(reading, NULL);
+        return;
+    }
+    break_off_unless_compressed(
+        reading, "it was not closed, and its end is neither here nor in a file beside it");
 }
 
 static void

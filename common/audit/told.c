@@ -65,8 +65,8 @@ take_release(struct pw_span line, struct pw_span entry, struct pw_audit_told *to
                          (struct pw_span){(const uint8_t *)&release, sizeof release});
 }
 
-/* Of the lines in `bytes`, which begins with one: what they name, and the first one's id.
- */
+/* Of the lines in `bytes`, which begins with one: what they name, and the first that has an
+ * id. */
 static enum pw_err
 take_lines(struct pw_span bytes, struct pw_audit_told *told, struct pw_span *first)
 {
@@ -74,7 +74,8 @@ take_lines(struct pw_span bytes, struct pw_audit_told *told, struct pw_span *fir
     *first = (struct pw_span){0};
     while (memchr(cur.rest.ptr, '\n', cur.rest.len) != NULL) {
         struct pw_span line = pw_cursor_until(&cur, '\n');
-        *first = first->len > 0 ? *first : ulid_behind(line, id_member);
+        bool has_id = ulid_behind(line, id_member).len > 0;
+        *first = first->len == 0 && has_id ? line : *first;
         struct pw_span entry = ulid_behind(line, entry_member);
         if (entry.len == 0) {
             continue;
@@ -126,6 +127,28 @@ read_at(int fd, off_t from, size_t len, struct pw_buf *out)
     return true;
 }
 
+static bool
+holds(struct pw_span line, const char *words)
+{
+    return memmem(line.ptr, line.len, words, strlen(words)) != NULL;
+}
+
+/* How far back the log goes by this line; whether that is far enough. */
+static bool
+note_oldest(struct pw_audit_told *told, struct pw_span line)
+{
+    struct pw_span id = ulid_behind(line, id_member);
+    bool older = told->from[0] == '\0' || memcmp(id.ptr, told->from, id.len) < 0;
+    if (older) {
+        memcpy(told->from, id.ptr, id.len);
+    }
+    bool first_of_all =
+        holds(line, "\"seq\":1,") && holds(line, "\"chain\":{\"what\":\"new\"");
+    told->reaches =
+        told->reaches || first_of_all || memcmp(id.ptr, told->since, id.len) < 0;
+    return memcmp(id.ptr, told->since, id.len) < 0;
+}
+
 /*
  * Chunk by chunk from the end, each with the lines that begin in it: a chunk reaches as far
  * into the one behind it as the longest line. What holds no line is no log, once `since` is
@@ -157,7 +180,7 @@ read_back(int fd, off_t size, struct pw_buf *chunk, struct pw_audit_told *told,
         if (err != PW_E_OK) {
             return err;
         }
-        *reaches = first.len > 0 && memcmp(first.ptr, told->since, first.len) < 0;
+        *reaches = first.len > 0 && note_oldest(told, first);
         if (*reaches || first.len == 0) {
             break;
         }
@@ -268,6 +291,9 @@ pw_audit_told_read(const char *path, struct pw_audit_told *told)
               compare_entries);
     }
     keep_begun(&told->begun);
+    if (told->reaches) {
+        told->from[0] = '\0';
+    }
     return err;
 }
 
@@ -278,6 +304,12 @@ pw_audit_told_has(const struct pw_audit_told *told, const char *entry)
            (told->entries.len > 0 &&
             bsearch(entry, told->entries.bytes, told->entries.len / PW_ULID_TEXT,
                     PW_ULID_TEXT, compare_entries) != NULL);
+}
+
+bool
+pw_audit_told_would(const struct pw_audit_told *told, const char *entry)
+{
+    return told->from[0] == '\0' || strcmp(entry, told->from) >= 0;
 }
 
 void

@@ -18,6 +18,9 @@ enum { PW_AUDIT_TOLD_MS = 30000 };
 
 struct pw_audit_told {
     char since[PW_ULID_TEXT]; /* whatever is older (by ULID) was not looked for */
+    char from[PW_ULID_TEXT];  /* the oldest line that is there; "" when it is of before
+                                 `since`, or the first of all */
+    bool reaches;             /* while it is read */
     struct pw_buf entries;    /* ULIDs with NUL, PW_ULID_TEXT bytes each, sorted */
     struct pw_buf begun;      /* the same, of those whose newest release has only begun */
 };
@@ -34,6 +37,10 @@ PW_CHECK_RESULT enum pw_err pw_audit_told_read(const char *path,
 
 /* Whether the log tells of this entry (its ULID), or it is too old to tell. */
 bool pw_audit_told_has(const struct pw_audit_told *told, const char *entry);
+
+/* Whether a line would have been found: false when it may be in an old log that is not here
+ * any more, or compressed. */
+bool pw_audit_told_would(const struct pw_audit_told *told, const char *entry);
 
 void pw_audit_told_free(struct pw_audit_told *told);
 

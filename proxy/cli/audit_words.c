@@ -404,6 +404,7 @@ static const struct deed deeds[] = {
     {"expired",   NULL,       "purge", "purge",     "purged from quarantine: its time was over", false},
     {"forgotten", NULL,       "purge", "purge",     "old records of the quarantine were removed", false},
     {"recovered", NULL,       "found", "recovered", "found held after a crash", false},
+    {"unchecked", NULL,       "check", "check",     "held messages could not be compared with the old log, which is not here", false},
     {"full",      NULL,       "full",  "full",      "the quarantine is full; of what is refused now, only metadata is kept", true},
     {"room",      NULL,       "room",  "room",      "the quarantine has room again", false},
     {"corrupt",   NULL,       "damage", "damage",   "an object in quarantine was damaged, and moved to corrupt/", true},

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a wall makes of the audit log that the last one left: killed, moved away, or not yet begun."""
 
+import gzip
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 
@@ -117,3 +119,36 @@ def test_a_crash_right_behind_a_rotation_loses_neither_the_chain_nor_a_held_mess
     assert [line["event"] for line in story.lines()].count("error") == 0
     wall.verify_log()
     verify_in_python(wall)
+
+
+def test_an_old_log_that_was_compressed_is_named_and_nothing_is_taken_for_certain(tmp_path):
+    story = Story(tmp_path)
+    wall = story.wall.start()
+    story.hold_one()
+    story.kill()
+    old = wall.state / "audit.jsonl.1.gz"
+    old.write_bytes(gzip.compress(wall.log.read_bytes()))
+    wall.log.unlink()
+    story.live_once()
+    error, = [line["error"] for line in story.lines() if line["event"] == "error"]
+    assert "neither here nor in a file beside it" in error and f"{old.name} beside it is compressed" in error
+    found, = [line["detail"] for line in story.lines() if line["event"] == "quarantine"]
+    assert found == {"what": "unchecked", "held": 1}
+    assert b"whether each of 1 held messages has a line" in wall.words.read_bytes()
+
+
+def test_a_line_that_may_be_in_an_old_log_is_written_as_such(tmp_path):
+    """The log has a line since it was moved away and compressed, but not that of the message."""
+    story = Story(tmp_path)
+    wall = story.wall.start()
+    story.hold_one()
+    entry, = story.entries()
+    wall.log.rename(wall.state / "moved")
+    wall.signal(signal.SIGUSR1)
+    wall.wait_for(lambda: wall.log.exists() and story.lines(), "another log")
+    story.kill()
+    story.live_once()
+    found, = [line["detail"] for line in story.lines() if line["event"] == "quarantine"]
+    assert (found["what"], found["entry"], found["may_be_told"]) == ("recovered", entry, True)
+    (wall.state / "moved").rename(wall.state / "audit-1.jsonl")
+    wall.verify_log()

@@ -66,6 +66,36 @@ has(const struct pw_audit_told *told, uint64_t ms)
     return pw_audit_told_has(told, entry);
 }
 
+static bool
+would_have(const struct pw_audit_told *told, uint64_t ms)
+{
+    char entry[PW_ULID_TEXT];
+    pw_ulid_floor(ms, entry);
+    return pw_audit_told_would(told, entry);
+}
+
+static void
+behind_the_first_line_of_all_every_line_would_be_there(void **state)
+{
+    (void)state;
+    static const char *const chains[] = {"new", "continued"};
+    for (size_t i = 0; i < PW_COUNT(chains); i++) {
+        char id[PW_ULID_TEXT];
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        pw_ulid_floor(start_ms, id);
+        fprintf(file,
+                "{\"id\":\"%s\",\"seq\":1,\"detail\":{\"chain\":{\"what\":\"%s\"}}}\n", id,
+                chains[i]);
+        assert_int_equal(fclose(file), 0);
+        struct pw_audit_told told;
+        assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+        assert_true(would_have(&told, start_ms));
+        assert_int_equal(would_have(&told, start_ms - 1000), i == 0);
+        pw_audit_told_free(&told);
+    }
+}
+
 static void
 what_the_last_half_minute_tells_is_found_over_many_chunks(void **state)
 {
@@ -87,6 +117,7 @@ what_the_last_half_minute_tells_is_found_over_many_chunks(void **state)
         }
     }
     assert_false(has(&told, start_ms + LINES));
+    assert_true(would_have(&told, start_ms + since));
     pw_audit_told_free(&told);
 }
 
@@ -121,6 +152,9 @@ what_the_old_files_of_a_rotation_tell_counts_too(void **state)
         assert_int_equal(has(&told, start_ms + 1000), missing > 1);
         assert_int_equal(has(&told, start_ms), missing > 0);
         assert_false(has(&told, start_ms + 500));
+        uint64_t oldest = start_ms + (missing == 2 ? 0 : missing == 1 ? 0 : 2000);
+        assert_true(would_have(&told, oldest));
+        assert_false(would_have(&told, oldest - 1)); /* there was a log before */
         pw_audit_told_free(&told);
         unlink(names[missing > 1]);
     }
@@ -268,6 +302,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(behind_the_first_line_of_all_every_line_would_be_there),
         cmocka_unit_test(what_the_last_half_minute_tells_is_found_over_many_chunks),
         cmocka_unit_test(what_the_old_files_of_a_rotation_tell_counts_too),
         cmocka_unit_test(a_log_that_somebody_else_moved_away_tells_its_last_half_minute),
