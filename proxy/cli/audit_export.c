@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sysexits.h>
 
 #include <sodium.h>
@@ -147,7 +146,10 @@ write_object(const json_t *object)
         return PW_E_NOMEM;
     }
     bool written = fputs(text, stdout) >= 0 && putchar('\n') != EOF;
-    free(text);
+    json_malloc_t take;
+    json_free_t give_back; /* jansson's heap has a free of its own (pw_json_wipes) */
+    json_get_alloc_funcs(&take, &give_back);
+    give_back(text);
     return written ? PW_E_OK : PW_E_IO;
 }
 
