@@ -7,10 +7,10 @@ TEST_JOBS ?= $(shell expr 2 \* $(JOBS)) # tests wait more than they work
 PREFIX ?= /usr/local
 SECONDS = 60
 
-.PHONY: help run test demo bench fuzz coverage lint install deps clean build
+.PHONY: help run test demo bench fuzz coverage lint install deps clean build image image-test
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /    make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## /    make \1\t/p' Makefile | expand -t 24
 
 run: build ## start the wall with config/picklewall.conf, its state under build/
 	@PICKLEWALL_STATE=$(CURDIR)/build/run-state \
@@ -34,6 +34,12 @@ coverage: deps-build deps-test deps-coverage ## lines and branches of common/pic
 lint: build deps-lint ## everything that reads the code and runs none of it
 	@tests/lint/run.sh
 
+image: deps-build deps-image-build deps-image ## the sidecar image, without a registry: localhost/picklewall
+	@docker/build.sh
+
+image-test: build ## the same of build/dev, started and attacked; skipped where podman does not run
+	@tests/image/run.sh build/dev/picklewall
+
 install: deps-build ## build with optimisation, install under PREFIX=/usr/local (DESTDIR works)
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DPW_TESTS=OFF \
 	    --log-level=WARNING >/dev/null
@@ -49,6 +55,6 @@ build: deps-build deps-test ## compile into build/dev
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: deps-build deps-test deps-fuzz deps-coverage deps-lint
-deps-build deps-test deps-fuzz deps-coverage deps-lint: deps-%:
+.PHONY: deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build
+deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build: deps-%:
 	@.ci/install-deps.sh $*

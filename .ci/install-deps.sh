@@ -21,6 +21,9 @@ packages_of() {
     fuzz) echo clang libclang-rt-14-dev llvm libpython3-dev afl++ ;;
     coverage) echo gcovr ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
+    # What the image is made of, and what runs it.
+    image-build) echo binutils gcc make dpkg-dev libmicrohttpd12 python3 ;;
+    image) echo podman buildah runc util-linux python3 python3-zmq python3-pytest python3-jsonschema ;;
     *) return 1 ;;
     esac
 }
@@ -28,7 +31,7 @@ packages_of() {
 wanted=()
 for group in "$@"; do
     if ! row=$(packages_of "$group"); then
-        echo "install-deps.sh: $group: no such group; name any of build test fuzz coverage lint" >&2
+        echo "install-deps.sh: $group: no such group; name any of build test fuzz coverage lint image-build image" >&2
         exit 64
     fi
     read -ra packages <<<"${row//$'\n'/ }"
