@@ -7,7 +7,7 @@ TEST_JOBS ?= $(shell expr 2 \* $(JOBS)) # tests wait more than they work
 PREFIX ?= /usr/local
 SECONDS = 60
 
-.PHONY: help run test demo bench fuzz coverage lint install deps clean build image image-test
+.PHONY: help run test demo bench fuzz coverage lint install deps clean build image image-test deb
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /    make \1\t/p' Makefile | expand -t 24
@@ -46,6 +46,13 @@ install: deps-build ## build with optimisation, install under PREFIX=/usr/local 
 	@cmake --build --preset release -j $(JOBS)
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
+deb: deps-build deps-deb ## build/deb/picklewall_*.deb, for this Debian
+	@cmake --preset deb --log-level=WARNING >/dev/null
+	@cmake --build --preset deb -j $(JOBS)
+	@cd build/deb && SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git -C $(CURDIR) log -1 --format=%ct 2>/dev/null || echo 0)} \
+	    cpack -G DEB >cpack.log || { cat cpack.log; exit 1; }
+	@ls build/deb/picklewall_*.deb
+
 deps: deps-build deps-test deps-fuzz deps-coverage deps-lint ## install every Debian package that any target uses
 
 build: deps-build deps-test ## compile into build/dev
@@ -55,6 +62,6 @@ build: deps-build deps-test ## compile into build/dev
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build
-deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build: deps-%:
+.PHONY: deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build deps-deb
+deps-build deps-test deps-fuzz deps-coverage deps-lint deps-image deps-image-build deps-deb: deps-%:
 	@.ci/install-deps.sh $*
