@@ -84,6 +84,14 @@ struct pw_key *pw_key_parse_hex(struct pw_span text, const char *name, struct pw
 PW_CHECK_RESULT enum pw_err pw_key_format(const struct pw_key *key, struct pw_buf *out);
 
 /*
+ * Append a file of keys in another program's format to `out`, with the same care: no links
+ * but those of a mounted secret, nothing that others may write or exchange, and nothing
+ * that others may read when it is `secret`. Errors name the file and the remedy.
+ */
+PW_CHECK_RESULT enum pw_err pw_key_read_file(const char *path, bool secret,
+                                             struct pw_buf *out, struct pw_why *why);
+
+/*
  * Read a key file: a bare key when its name ends in ".hex", which the key is then called
  * by, otherwise the text that pw_key_format makes. Refuses one that others may write, and a
  * secret that others may read (rules in README.md). NULL with `why`.

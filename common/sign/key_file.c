@@ -198,6 +198,29 @@ read_key(int fd, const char *path, struct pw_why *why)
     return key;
 }
 
+enum pw_err
+pw_key_read_file(const char *path, bool secret, struct pw_buf *out, struct pw_why *why)
+{
+    PW_CLEANUP(pw_file_close) int fd = pw_key_open(path, why);
+    struct stat info;
+    if (fd < 0) {
+        return PW_E_NO_INPUT;
+    }
+    if (fstat(fd, &info) != 0) {
+        return pw_fail(why, PW_E_IO, "%s: %s", path, strerror(errno));
+    }
+    enum pw_err err = pw_key_check_place(path, &info, why);
+    err = err == PW_E_OK && secret ? check_read(path, &info, why) : err;
+    if (err != PW_E_OK) {
+        return err;
+    }
+    err = pw_file_read_fd(fd, out);
+    return err == PW_E_OK ? err
+                          : pw_fail(why, err, "%s: %s", path,
+                                    err == PW_E_LIMIT ? "larger than any key file"
+                                                      : pw_err_text(err));
+}
+
 struct pw_key *
 pw_key_load(const char *path, struct pw_why *why)
 {
