@@ -54,6 +54,7 @@ static const struct {
     EVENT(QUARANTINE, "quarantine", PW_LEVEL_INFO),
     EVENT(ROTATE,     "rotate",     PW_LEVEL_INFO),
     EVENT(ERROR,      "error",      PW_LEVEL_HIGH),
+    EVENT(PEER,       "peer",       PW_LEVEL_INFO),
     EVENT(CHECKPOINT, "checkpoint", PW_LEVEL_INFO),
 };
 #undef EVENT

@@ -24,6 +24,7 @@ enum pw_audit_event {
     PW_EVENT_QUARANTINE,
     PW_EVENT_ROTATE,
     PW_EVENT_ERROR,
+    PW_EVENT_PEER,       /* somebody connected, left, or was not let in */
     PW_EVENT_CHECKPOINT, /* the chain up to here is signed (chain.h) */
 };
 

@@ -63,6 +63,7 @@ static const struct kind kinds[] = {
     {"quarantine", NULL,         "file",                "change",  "quarantine",  "success"},
     {"rotate",     NULL,         "file",                "change",  "log-rotated", "success"},
     {"checkpoint", NULL,         "file",                "info",    "log-sealed",  "success"},
+    {"peer",       NULL,         "network",             "connection", "peer",     "unknown"},
     {"error",      NULL,         "process",             "info",    "error",       "failure"},
 };
 static const struct kind other = {NULL, NULL, "process", "info", "event", "unknown"};
