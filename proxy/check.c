@@ -12,6 +12,7 @@
 #include "common/audit/chain_key.h"
 #include "common/base/clock.h"
 #include "common/sign/guard.h"
+#include "proxy/clients.h"
 #include "proxy/layout.h"
 #include "proxy/sandbox.h"
 
@@ -265,6 +266,48 @@ check_replay(const struct pw_settings *settings, struct pw_why *why)
     return PW_E_OK;
 }
 
+/* The certificates of a side can be read, and its list of clients. */
+static enum pw_err
+check_curve(const struct pw_settings *settings, const struct pw_channel *channel, bool out,
+            struct pw_why *why)
+{
+    const struct pw_curve_setting *curve = out ? &channel->out.curve : &channel->in.curve;
+    PW_CLEANUP(pw_cert_wipe) struct pw_cert cert = {0};
+    PW_CLEANUP(pw_clients_close) struct pw_clients *clients = NULL;
+    struct pw_why inner = {0};
+    const char *key = "key";
+    enum pw_err err = PW_E_OK;
+    if (curve->key != NULL) {
+        err = pw_cert_load(curve->key, true, &cert, &inner);
+    }
+    if (err == PW_E_OK && curve->server != NULL) {
+        key = "server";
+        err = pw_cert_load(curve->server, false, &cert, &inner);
+    }
+    if (err == PW_E_OK && curve->clients != NULL) {
+        key = "clients";
+        clients = pw_clients_open(curve->clients, &inner);
+        err = clients != NULL ? PW_E_OK : PW_E_CONFIG;
+    }
+    if (err == PW_E_OK) {
+        return PW_E_OK;
+    }
+    char setting[PW_PLACE_MAX];
+    snprintf(setting, sizeof setting, "channel.%s.%s.curve.%s", channel->name,
+             out ? "out" : "in", key);
+    return refuse(settings, setting, why, "%s", inner.text);
+}
+
+static enum pw_err
+check_curves(const struct pw_settings *settings, struct pw_why *why)
+{
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < settings->channel_count * 2; i++) {
+        err = check_curve(settings, &settings->channels[i / 2], i % 2 == 1, why);
+    }
+    return err;
+}
+
 enum pw_err
 pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
                   struct pw_why *why)
@@ -277,6 +320,7 @@ pw_check_settings(const struct pw_settings *settings, struct pw_keyring **ring,
     err = err == PW_E_OK ? pw_check_keys(settings, &keys, why) : err;
     err = err == PW_E_OK ? check_replay(settings, why) : err;
     err = err == PW_E_OK ? pw_sandbox_check(settings, why) : err;
+    err = err == PW_E_OK ? check_curves(settings, why) : err;
     if (err == PW_E_OK && ring != NULL) {
         *ring = keys;
         keys = NULL;

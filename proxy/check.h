@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a configuration promises but only the machine can keep: keys that load, folders that
- * can be written, the sandbox that is required. `check-config` and `run` ask the same questions; nothing is created.
+ * can be written, the sandbox that is required. `check-config` and `run` ask the same
+ * questions; nothing is created.
  */
 #ifndef PW_PROXY_CHECK_H
 #define PW_PROXY_CHECK_H

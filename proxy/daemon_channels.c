@@ -38,22 +38,13 @@ fail_at(const struct pw_daemon *self, const struct pw_lane *lane, const char *ke
     return pw_fail(why, err, "%s: %s", place, plain.text);
 }
 
-static bool
-wants_guard(const struct pw_channel *channel)
-{
-    return channel->verify != PW_SET_VERIFY_OFF &&
-           pw_channel_layout(channel) == PW_LAYOUT_NONE;
-}
-
-/*
- * It outlives all terms: what was accepted stays accepted. So does one that was opened for
- * terms which then were refused.
- */
+/* It outlives the keys, which may be loaded anew: what was accepted stays accepted. */
 static enum pw_err
-open_guard(struct pw_daemon *self, struct pw_lane *lane, const struct pw_channel *channel,
-           struct pw_why *why)
+open_guard(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
-    if (!wants_guard(channel) || lane->guard != NULL) {
+    const struct pw_channel *channel = lane->channel;
+    if (channel->verify == PW_SET_VERIFY_OFF ||
+        pw_channel_layout(channel) != PW_LAYOUT_NONE) {
         return PW_E_OK;
     }
     lane->guard = pw_guard_open(
@@ -68,18 +59,35 @@ open_guard(struct pw_daemon *self, struct pw_lane *lane, const struct pw_channel
     return lane->guard != NULL ? PW_E_OK : fail_at(self, lane, "replay", PW_E_CREATE, why);
 }
 
-enum pw_err
-pw_daemon_open_guards(struct pw_daemon *self, const struct pw_config *next,
-                      struct pw_why *why)
+static enum pw_err
+open_pipeline(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
-    enum pw_err err = PW_E_OK;
-    for (size_t i = 0; err == PW_E_OK && i < self->lane_count; i++) {
-        struct pw_lane *lane = &self->lanes[i];
-        const struct pw_channel *channel = pw_config_channel(next, lane->channel->name);
-        err = channel != NULL ? open_guard(self, lane, channel, why) : PW_E_OK;
-        atomic_store(&lane->terms->guard, lane->guard);
+    static const enum pw_verify verify[] = {
+        [PW_SET_VERIFY_OFF] = PW_VERIFY_OFF,
+        [PW_SET_VERIFY_OPTIONAL] = PW_VERIFY_OPTIONAL,
+        [PW_SET_VERIFY_REQUIRED] = PW_VERIFY_REQUIRED,
+    };
+    const struct pw_channel *channel = lane->channel;
+    bool as_frame = channel->envelope == PW_SET_ENVELOPE_FRAME;
+    lane->pipe = pw_pipeline_new(&(struct pw_pipeline_options){
+        .policy = channel->policy,
+        .rules = &channel->frames,
+        .on_violation = channel->on_violation,
+        .verify = verify[channel->verify],
+        .envelope = as_frame ? PW_ENVELOPE_FRAME : PW_ENVELOPE_TAIL,
+        .strip = channel->strip,
+        .max_frames = channel->max_frames,
+        .verifier = lane->keys->now->verifier,
+        .guard = lane->guard,
+        .signer = lane->keys->now->signer,
+        .layout = pw_channel_layout(channel),
+        .foreign = lane->keys->now->foreign,
+    });
+    if (lane->pipe == NULL) {
+        pw_fail(why, PW_E_NOMEM, "out of memory");
+        return fail_at(self, lane, "policy", PW_E_NOMEM, why);
     }
-    return err;
+    return PW_E_OK;
 }
 
 static void
@@ -90,6 +98,8 @@ open_port(struct pw_lane *lane, zsock_t *control)
         .in = &channel->in,
         .out = &channel->out,
         .max_message_bytes = channel->max_message_bytes,
+        .max_rss = lane->max_rss,
+        .peers = &lane->peers,
         .control = zsock_resolve(control),
     };
     lane->port = pw_port_zmq_open(&options, &lane->fault, &lane->open_err, &lane->open_why);
@@ -117,14 +127,15 @@ lane_thread(zsock_t *control, void *arg)
     atomic_store(&lane->turn, PW_LANE_ENDED);
 }
 
+/* Pipeline first: nothing is received before it can be judged. */
 static enum pw_err
 open_lane(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
-    enum pw_err err = open_guard(self, lane, lane->channel, why);
+    enum pw_err err = open_guard(self, lane, why);
+    err = err == PW_E_OK ? open_pipeline(self, lane, why) : err;
     if (err != PW_E_OK) {
         return err;
     }
-    pw_terms_guard(lane->terms, lane->guard);
     lane->thread = zactor_new(lane_thread, lane);
     if (lane->thread == NULL) {
         return pw_fail(why, PW_E_OS,
@@ -136,9 +147,9 @@ open_lane(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
     }
     zsock_set_sndtimeo(lane->thread, 0); /* a thread that has ended reads no more words */
     if (lane->open_err != PW_E_OK) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "%s.%s", lane->fault.out ? "out" : "in",
-                 lane->fault.bind ? "bind" : "connect");
+                 lane->fault.setting != NULL ? lane->fault.setting : "bind");
         *why = lane->open_why;
         return fail_at(self, lane, key, lane->open_err, why);
     }
@@ -159,12 +170,14 @@ make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
                                         lane->outputs);
     if (number >= 0) {
         lane->audit_channel = number;
+        lane->peers.channel = number;
+        lane->peers.audit = self->audit; /* the port tells from now on */
         lane->relay = pw_relay_new(&(struct pw_relay_options){
             .name = lane->channel->name,
             .in = lane->inputs,
             .out = lane->outputs,
-            .pipe = lane->terms->now->pipe,
-            .terms = lane->terms,
+            .pipe = lane->pipe,
+            .keys = lane->keys,
             .releases = &lane->releases,
             .audit = self->audit,
             .audit_channel = number,
@@ -184,6 +197,7 @@ close_lane(struct pw_lane *lane)
 {
     zactor_destroy(&lane->thread);
     pw_relay_free(&lane->relay);
+    pw_pipeline_free(&lane->pipe);
     pw_guard_close(&lane->guard);
     pw_release_box_close(&lane->releases);
     free(lane->inputs);
@@ -212,7 +226,8 @@ pw_daemon_make_lanes(struct pw_daemon *self, struct pw_why *why)
     self->lane_count = count;
     for (size_t i = 0; i < count; i++) {
         self->lanes[i].channel = &self->settings->channels[i];
-        self->lanes[i].terms = pw_keys_box(self->keys, i);
+        self->lanes[i].max_rss = self->settings->max_rss;
+        self->lanes[i].keys = pw_keys_box(self->keys, i);
         pw_release_box_open(&self->lanes[i].releases);
     }
     return PW_E_OK;

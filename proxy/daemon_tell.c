@@ -10,6 +10,7 @@
 #include "common/audit/audit.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/settings/endpoint.h"
 #include "proxy/sandbox.h"
 
 /* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
@@ -28,33 +29,14 @@ describe_side(const struct pw_side *side, const char *names, char *out, size_t s
     }
 }
 
-static bool
-stays_on_this_machine(const char *address)
-{
-    static const char *const starts[] = {"ipc://", "tcp://127.",
-                                         "tcp://[::1]:", "tcp://[127.", "tcp://localhost:"};
-    for (size_t i = 0; i < PW_COUNT(starts); i++) {
-        if (strncmp(address, starts[i], strlen(starts[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
+/* What check-config says, too. */
 static void
-warn_if_open(const struct pw_channel *channel)
+tell_warnings(const struct pw_settings *settings)
 {
-    if (channel->verify == PW_SET_VERIFY_REQUIRED) {
-        return;
-    }
-    for (size_t i = 0; i < channel->in.count; i++) {
-        const char *address = channel->in.endpoints[i].address;
-        if (!stays_on_this_machine(address)) {
-            pw_log(PW_LOG_WARN,
-                   "channel %s: other machines can send to %s and need not sign; set "
-                   "verify = \"required\", or use 127.0.0.1",
-                   channel->name, address);
-        }
+    struct pw_cursor cur = pw_cursor_over(pw_buf_span(&settings->warnings));
+    while (cur.rest.len > 0) {
+        struct pw_span line = pw_cursor_until(&cur, '\n');
+        pw_log(PW_LOG_WARN, "%.*s", (int)line.len, (const char *)line.ptr);
     }
 }
 
@@ -79,7 +61,6 @@ describe_lane(const struct pw_daemon *self, const struct pw_lane *lane)
         "channel %s: policy %s, violations are %s; signatures are %s, key that signs: %s",
         channel->name, pw_policy_name(channel->policy), violation[channel->on_violation],
         verify[channel->verify], signer == NULL ? "none" : pw_key_name(signer));
-    warn_if_open(channel);
 }
 
 void
@@ -88,12 +69,13 @@ pw_daemon_describe(const struct pw_daemon *self)
     for (size_t i = 0; i < self->lane_count; i++) {
         describe_lane(self, &self->lanes[i]);
     }
+    tell_warnings(self->settings);
     pw_log(PW_LOG_INFO, "audit log %s, quarantine %s/quarantine",
            self->settings->audit_file, self->settings->state);
     if (self->copies.publish != NULL) {
         const char *endpoint = pw_publish_endpoint(self->copies.publish);
         pw_log(PW_LOG_INFO, "audit lines are published on %s", endpoint);
-        if (!stays_on_this_machine(endpoint)) {
+        if (!pw_endpoint_is_local(endpoint)) {
             pw_log(PW_LOG_WARN,
                    "audit.publish: other machines can read the audit log on %s; use "
                    "127.0.0.1",

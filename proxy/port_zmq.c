@@ -9,8 +9,9 @@
 
 enum {
     BURST_BYTES = 1 << 20,
-    EVENTS_EVERY = 1024, /* bursts, when nothing else looks at the monitor */
     DRAIN_STEP_MS = 2,
+    BUSY_TICK_MS = 10,
+    IDLE_TICK_MS = 500,
 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -48,6 +49,22 @@ message_in(struct pw_slot *slot)
     return message;
 }
 
+/* What must be done now and then, however busy or idle the channel is. */
+static void
+tick(struct pw_port_zmq *self)
+{
+    uint64_t now = pw_clock_steady();
+    if (now < self->tick_at) {
+        return;
+    }
+    self->tick_at = now + BUSY_TICK_MS * ns_per_ms;
+    pw_port_zmq_serve_zap(self);
+    pw_port_zmq_read_events(self);
+    pw_port_zmq_look_at_clients(self, now);
+    pw_port_zmq_look_at_memory(self, now);
+    self->restless = pw_peers_tick(self->peers);
+}
+
 static size_t
 port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
 {
@@ -55,9 +72,8 @@ port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
     if (self->draining) {
         pw_port_zmq_read_events(self); /* who comes back is sent away before it says much */
         pw_port_zmq_stop_producers(self);
-    } else if (++self->bursts % EVENTS_EVERY == 0) {
-        pw_port_zmq_read_events(self);
     }
+    tick(self);
     size_t count = 0;
     for (size_t bytes = 0; count < max && bytes < BURST_BYTES; count++) {
         struct pw_slot *slot = pw_slot_take(self);
@@ -71,8 +87,12 @@ port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
         }
         if (got == 0) {
             self->emptied = !self->probing;
+            self->memory.emptied = true;
             pw_slot_give(self, slot);
             return count;
+        }
+        if (self->memory.attentive) {
+            pw_port_zmq_note_message(self, slot);
         }
         messages[count] = message_in(slot);
         bytes += messages[count].bytes;
@@ -145,36 +165,53 @@ read_control(struct pw_port_zmq *self)
     zmq_msg_close(&msg);
 }
 
+/* How long to sleep at most; -1 is for ever. */
+static int
+longest_wait(struct pw_port_zmq *self, int timeout_ms)
+{
+    bool step = self->draining && self->in.count > 0 && !pw_port_zmq_stop_producers(self);
+    bool duty = self->restless || self->zap != NULL || self->memory.most > 0;
+    int most = step ? DRAIN_STEP_MS : duty ? IDLE_TICK_MS : -1;
+    most = self->memory.attentive && most > BUSY_TICK_MS ? BUSY_TICK_MS : most;
+    return most < 0 || (timeout_ms >= 0 && timeout_ms < most) ? timeout_ms : most;
+}
+
 static unsigned
 port_wait(struct pw_port *port, unsigned want, int timeout_ms)
 {
     struct pw_port_zmq *self = pw_port_zmq_of(port);
-    bool step = self->draining && self->conn_count > 0 && !pw_port_zmq_stop_producers(self);
-    if (step && (timeout_ms < 0 || timeout_ms > DRAIN_STEP_MS)) {
-        timeout_ms = DRAIN_STEP_MS;
-    }
+    timeout_ms = longest_wait(self, timeout_ms);
     short in = (want & PW_READY_IN) != 0 ? ZMQ_POLLIN : 0;
     short out = (want & PW_READY_OUT) != 0 ? ZMQ_POLLOUT : 0;
-    zmq_pollitem_t items[] = {
-        {.socket = self->watch, .events = ZMQ_POLLIN},
+    zmq_pollitem_t items[6] = {
+        {.socket = self->in.socket, .events = ZMQ_POLLIN},
+        {.socket = self->out.socket, .events = ZMQ_POLLIN},
         {.socket = self->pull, .events = in},
         {.socket = self->push, .events = out},
-        {.socket = self->control, .events = ZMQ_POLLIN},
     };
     /* A pollitem without a socket would be taken for file descriptor 0. */
-    int count = self->control == NULL ? 3 : 4;
+    int count = 4;
+    int control = -1;
+    if (self->control != NULL) {
+        control = count++;
+        items[control] = (zmq_pollitem_t){.socket = self->control, .events = ZMQ_POLLIN};
+    }
+    if (self->zap != NULL) {
+        items[count++] = (zmq_pollitem_t){.socket = self->zap, .events = ZMQ_POLLIN};
+    }
     zmq_poll(items, count, timeout_ms);
+    self->tick_at = 0;
+    tick(self);
     unsigned ready = 0;
-    note_ready(&items[1], PW_READY_IN, &ready);
-    note_ready(&items[2], PW_READY_OUT, &ready);
-    note_ready(&items[3], PW_READY_CONTROL, &ready);
-    if (items[0].revents != 0) {
-        pw_port_zmq_read_events(self);
+    note_ready(&items[2], PW_READY_IN, &ready);
+    note_ready(&items[3], PW_READY_OUT, &ready);
+    if (control >= 0) {
+        note_ready(&items[control], PW_READY_CONTROL, &ready);
     }
     if ((ready & PW_READY_CONTROL) != 0) {
         read_control(self);
     }
-    return ready | (self->draining && self->conn_count == 0 ? PW_READY_DRAINED : 0);
+    return ready | (self->draining && self->in.count == 0 ? PW_READY_DRAINED : 0);
 }
 
 static void
@@ -211,7 +248,11 @@ release_memory(struct pw_port_zmq *self)
         free(self->inputs[i].text);
     }
     free(self->inputs);
-    free(self->conns);
+    free(self->in.conns);
+    free(self->out.conns);
+    pw_clients_close(&self->in.clients);
+    pw_clients_close(&self->out.clients);
+    pw_port_zmq_close_memory(self);
     pw_buf_free(&self->in_names);
     pw_buf_free(&self->out_names);
     free(self);
@@ -237,7 +278,9 @@ pw_port_zmq_close(struct pw_port **port, int linger_ms)
     pw_slot_free(self->partial);
     self->partial = NULL;
     close_socket(self->pull, 0);
-    close_socket(self->watch, 0);
+    close_socket(self->zap, 0);
+    close_socket(self->in.socket, 0);
+    close_socket(self->out.socket, 0);
     close_socket(self->push, linger_ms);
     uint64_t start = pw_clock_steady();
     if (self->ctx != NULL) {

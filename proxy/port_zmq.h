@@ -6,19 +6,22 @@
 #define PW_PROXY_PORT_ZMQ_H
 
 #include "common/settings/settings.h"
+#include "proxy/peers.h"
 #include "proxy/port.h"
 
 struct pw_port_zmq_options {
     const struct pw_side *in; /* borrowed for the call */
     const struct pw_side *out;
     int64_t max_message_bytes; /* of a frame; -1: none */
-    void *control;             /* a ZeroMQ socket that wakes wait, borrowed; NULL: none */
+    uint64_t max_rss;          /* bytes; 0: any */
+    struct pw_peers *peers; /* borrowed, as long as the port; NULL: nobody wants to know */
+    void *control;          /* a ZeroMQ socket that wakes wait, borrowed; NULL: none */
 };
 
 /* Which endpoint a failure is about. */
 struct pw_port_zmq_fault {
-    bool out;  /* else in */
-    bool bind; /* else connect */
+    bool out;            /* else in */
+    const char *setting; /* of it: "bind"; constant */
 };
 
 /*

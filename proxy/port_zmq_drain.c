@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/port_zmq_inside.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -30,11 +28,8 @@ static const uint64_t ns_per_ms = 1000000;
 static void
 conn_stop(struct pw_conn *conn, bool force)
 {
-    /* libzmq's thread may close the number at any moment; our own copy stays what it is. */
-    PW_CLEANUP(pw_file_close) int fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
-    struct stat facts;
-    if (fd < 0 || fstat(fd, &facts) != 0 || facts.st_ino != conn->ino ||
-        !S_ISSOCK(facts.st_mode)) {
+    PW_CLEANUP(pw_file_close) int fd = pw_conn_open(conn);
+    if (fd < 0) {
         return;
     }
     int unread = 0;
@@ -85,7 +80,7 @@ end_probes(struct pw_port_zmq *self)
 static bool
 forget_the_ended(struct pw_port_zmq *self, uint64_t now)
 {
-    zmq_pollitem_t item = {.socket = self->watch, .events = ZMQ_POLLIN};
+    zmq_pollitem_t item = {.socket = self->in.socket, .events = ZMQ_POLLIN};
     probe(self, now);
     while (self->probing && zmq_poll(&item, 1, (long)(probe_patience_ns / ns_per_ms)) > 0) {
         pw_port_zmq_read_events(self);
@@ -133,11 +128,11 @@ pw_port_zmq_stop_producers(struct pw_port_zmq *self)
         return false;
     }
     bool all = true;
-    for (size_t i = 0; i < self->conn_count; i++) {
-        if (!self->conns[i].stopped) {
-            conn_stop(&self->conns[i], now >= self->force_at);
+    for (size_t i = 0; i < self->in.count; i++) {
+        if (!self->in.conns[i].stopped) {
+            conn_stop(&self->in.conns[i], now >= self->force_at);
         }
-        all = all && self->conns[i].stopped;
+        all = all && self->in.conns[i].stopped;
     }
     return all;
 }

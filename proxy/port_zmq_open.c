@@ -10,7 +10,12 @@
 #include "common/base/file.h"
 #include "proxy/port_zmq_inside.h"
 
-enum { NAMES_LIMIT = 65536 };
+enum {
+    NAMES_LIMIT = 65536,
+    KEEPALIVE_IDLE_S = 60,
+    KEEPALIVE_INTERVAL_S = 10,
+    KEEPALIVE_COUNT = 6,
+};
 
 static const struct {
     int number;
@@ -79,6 +84,14 @@ is_ipv4(const char *address)
            address[start + strspn(address + start, "0123456789.")] == ':';
 }
 
+/* What attaching an endpoint needs to know of its side. */
+struct port_side {
+    bool out;
+    const struct pw_side *side;
+    void *socket;
+    struct pw_buf *names;
+};
+
 static enum pw_err
 attach(void *socket, const struct pw_endpoint *endpoint, struct pw_buf *names,
        struct pw_why *why)
@@ -118,40 +131,60 @@ note_input(struct pw_port_zmq *self, const struct pw_endpoint *endpoint, size_t 
     return PW_E_OK;
 }
 
+/* Attach one endpoint of a side, with its keys. */
+static enum pw_err
+attach_endpoint(struct port_side *at, const struct pw_endpoint *endpoint,
+                struct pw_port_zmq_fault *fault, struct pw_why *why)
+{
+    *fault = (struct pw_port_zmq_fault){.out = at->out, .setting = "curve.key"};
+    enum pw_err err =
+        pw_port_zmq_use_curve(at->side, at->out, endpoint->bind, at->socket, why);
+    if (err != PW_E_OK) {
+        return err;
+    }
+    fault->setting = endpoint->bind ? "bind" : "connect";
+    return attach(at->socket, endpoint, at->names, why);
+}
+
 static enum pw_err
 attach_outputs(struct pw_port_zmq *self, const struct pw_side *side,
                struct pw_port_zmq_fault *fault, struct pw_why *why)
 {
-    fault->out = true;
-    for (size_t i = 0; i < side->count; i++) {
-        fault->bind = side->endpoints[i].bind;
-        enum pw_err err = attach(self->push, &side->endpoints[i], &self->out_names, why);
-        if (err != PW_E_OK) {
-            return err;
-        }
+    struct port_side at = {true, side, self->push, &self->out_names};
+    enum pw_err err = pw_port_zmq_open_curve(self, &self->out, side, fault, why);
+    for (size_t i = 0; err == PW_E_OK && i < side->count; i++) {
+        err = attach_endpoint(&at, &side->endpoints[i], fault, why);
     }
-    return PW_E_OK;
+    return err;
 }
 
 static enum pw_err
 attach_inputs(struct pw_port_zmq *self, const struct pw_side *side,
               struct pw_port_zmq_fault *fault, struct pw_why *why)
 {
-    fault->out = false;
+    struct port_side at = {false, side, self->pull, &self->in_names};
     self->inputs = calloc(side->count, sizeof *self->inputs);
     if (self->inputs == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    for (size_t i = 0; i < side->count; i++) {
-        fault->bind = side->endpoints[i].bind;
+    enum pw_err err = pw_port_zmq_open_curve(self, &self->in, side, fault, why);
+    for (size_t i = 0; err == PW_E_OK && i < side->count; i++) {
         size_t from = self->in_names.len;
-        enum pw_err err = attach(self->pull, &side->endpoints[i], &self->in_names, why);
+        err = attach_endpoint(&at, &side->endpoints[i], fault, why);
         err = err == PW_E_OK ? note_input(self, &side->endpoints[i], from, why) : err;
-        if (err != PW_E_OK) {
-            return err;
-        }
     }
-    return PW_E_OK;
+    return err;
+}
+
+/* For both sides: a peer that has vanished without a word is noticed after two minutes. */
+static bool
+set_patience(void *socket, const struct pw_side *side)
+{
+    return pw_port_zmq_set_int(socket, ZMQ_HANDSHAKE_IVL, side->handshake_ms) &&
+           pw_port_zmq_set_int(socket, ZMQ_TCP_KEEPALIVE, 1) &&
+           pw_port_zmq_set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S) &&
+           pw_port_zmq_set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S) &&
+           pw_port_zmq_set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT);
 }
 
 static bool
@@ -163,6 +196,7 @@ set_up_input(struct pw_port_zmq *self, const struct pw_port_zmq_options *options
     return self->pull != NULL && pw_port_zmq_set_int(self->pull, ZMQ_LINGER, 0) &&
            pw_port_zmq_set_int(self->pull, ZMQ_RCVHWM, self->hwm) &&
            pw_port_zmq_set_int(self->pull, ZMQ_RCVBUF, options->in->buffer) &&
+           set_patience(self->pull, options->in) &&
            zmq_setsockopt(self->pull, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0;
 }
 
@@ -171,7 +205,8 @@ set_up_output(struct pw_port_zmq *self, const struct pw_port_zmq_options *option
 {
     self->push = zmq_socket(self->ctx, ZMQ_PUSH);
     /* IMMEDIATE: what no consumer is there to take stays with us, where it can be kept. */
-    return self->push != NULL && pw_port_zmq_set_int(self->push, ZMQ_LINGER, 0) &&
+    return self->push != NULL && set_patience(self->push, options->out) &&
+           pw_port_zmq_set_int(self->push, ZMQ_LINGER, 0) &&
            pw_port_zmq_set_int(self->push, ZMQ_IMMEDIATE, 1) &&
            pw_port_zmq_set_int(self->push, ZMQ_SNDHWM, options->out->hwm) &&
            pw_port_zmq_set_int(self->push, ZMQ_SNDBUF, options->out->buffer);
@@ -179,14 +214,19 @@ set_up_output(struct pw_port_zmq *self, const struct pw_port_zmq_options *option
 
 /* Without a limit on the monitor's queue, or a storm of connections would stall libzmq. */
 static bool
-set_up_watch(struct pw_port_zmq *self)
+set_up_watch(struct pw_port_zmq *self, struct pw_watch *watch, const struct pw_side *side)
 {
     int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
-                 ZMQ_EVENT_CONNECT_RETRIED;
-    self->watch = zmq_socket(self->ctx, ZMQ_PAIR);
-    return self->watch != NULL && pw_port_zmq_set_int(self->watch, ZMQ_RCVHWM, 0) &&
-           zmq_socket_monitor(self->pull, "inproc://input", events) == 0 &&
-           zmq_connect(self->watch, "inproc://input") == 0;
+                 ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_ACCEPT_FAILED |
+                 ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+    const char *address = watch->out ? "inproc://output" : "inproc://input";
+    watch->most = (size_t)side->max_connections;
+    watch->patience_ms = side->handshake_ms;
+    watch->curve = side->curve.key != NULL;
+    watch->socket = zmq_socket(self->ctx, ZMQ_PAIR);
+    return watch->socket != NULL && pw_port_zmq_set_int(watch->socket, ZMQ_RCVHWM, 0) &&
+           zmq_socket_monitor(watch->out ? self->push : self->pull, address, events) == 0 &&
+           zmq_connect(watch->socket, address) == 0;
 }
 
 static enum pw_err
@@ -195,8 +235,9 @@ open_all(struct pw_port_zmq *self, const struct pw_port_zmq_options *options,
 {
     /* A context of its own: only ending it says that the output was delivered. */
     self->ctx = zmq_ctx_new();
-    if (self->ctx == NULL || !set_up_input(self, options) || !set_up_watch(self) ||
-        !set_up_output(self, options)) {
+    if (self->ctx == NULL || !set_up_input(self, options) ||
+        !set_up_watch(self, &self->in, options->in) || !set_up_output(self, options) ||
+        !set_up_watch(self, &self->out, options->out)) {
         return pw_fail(why, PW_E_OS, "sockets: %s; see `ulimit -n`",
                        zmq_strerror(zmq_errno()));
     }
@@ -216,6 +257,9 @@ pw_port_zmq_open(const struct pw_port_zmq_options *options, struct pw_port_zmq_f
     }
     self->port.ops = &pw_port_zmq_ops;
     self->control = options->control;
+    self->peers = options->peers != NULL ? options->peers : &self->no_peers;
+    self->out.out = true;
+    pw_port_zmq_open_memory(self, options->max_rss);
     *err = open_all(self, options, fault, why);
     struct pw_port *port = &self->port;
     if (*err != PW_E_OK) {

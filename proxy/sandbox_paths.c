@@ -128,6 +128,8 @@ pw_sandbox_hosts(const struct pw_settings *settings)
 static bool
 permit_endpoint(void *arg, const char *address, bool bind)
 {
+    static const char *const temporary[] = {"TMPDIR", "TEMPDIR",
+                                            "TMP"}; /* libzmq's order */
     if (!bind || strncmp(address, "ipc://", 6) != 0 || address[6] == '@') {
         return true;
     }
@@ -136,6 +138,12 @@ permit_endpoint(void *arg, const char *address, bool bind)
     const char *slash = strrchr(path, '/');
     snprintf(folder, sizeof folder, "%.*s.", slash == NULL ? 0 : (int)(slash + 1 - path),
              path);
+    for (size_t i = 0; strcmp(path, "*") == 0 && i < PW_COUNT(temporary); i++) {
+        if (getenv(temporary[i]) != NULL) {
+            snprintf(folder, sizeof folder, "%s", getenv(temporary[i]));
+            break;
+        }
+    }
     return pw_landlock_permit(arg, folder, PW_LANDLOCK_SOCKET);
 }
 
@@ -247,6 +255,20 @@ permit_configuration(struct pw_landlock *rules, const struct pw_settings *settin
     return good;
 }
 
+/* The certificates of a channel are read when its sockets are opened, and lists again. */
+static bool
+permit_channel(struct pw_landlock *rules, const struct pw_channel *channel)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < pw_row_count; i++) {
+        if (pw_rows[i].base == PW_BASE_CHANNEL && pw_rows[i].type == PW_TYPE_PATH) {
+            const char *path = *(char *const *)((const char *)channel + pw_rows[i].offset);
+            good = path == NULL || path[0] != '/' || permit_reading(rules, path);
+        }
+    }
+    return good;
+}
+
 static bool
 is_dash(const char *path)
 {
@@ -268,6 +290,9 @@ pw_sandbox_permit(struct pw_landlock *rules, const struct pw_settings *settings)
         if (pw_rows[i].base == PW_BASE_SETTINGS && pw_rows[i].type == PW_TYPE_PATH) {
             good = permit_setting(rules, settings, &pw_rows[i]);
         }
+    }
+    for (size_t i = 0; good && i < settings->channel_count; i++) {
+        good = permit_channel(rules, &settings->channels[i]);
     }
     for (size_t i = 0; good && i < PW_COUNT(paths); i++) {
         if (now[paths[i].when]) {

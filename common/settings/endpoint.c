@@ -165,3 +165,16 @@ pw_endpoint_clash(const char *a, const char *b)
     return pw_span_equal(a_host, b_host) || takes_every_address(a_host) ||
            takes_every_address(b_host);
 }
+
+bool
+pw_endpoint_is_local(const char *address)
+{
+    static const char *const prefixes[] = {
+        "ipc://", "tcp://127.", "tcp://[::1]:", "tcp://[127.", "tcp://localhost:"};
+    for (size_t i = 0; i < PW_COUNT(prefixes); i++) {
+        if (starts(address, prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -17,4 +17,7 @@ PW_CHECK_RESULT enum pw_err pw_endpoint_check(const char *address, bool bind,
  */
 bool pw_endpoint_clash(const char *a, const char *b);
 
+/* Only programs of this machine are at the other end: ipc, and loopback addresses. */
+bool pw_endpoint_is_local(const char *address);
+
 #endif

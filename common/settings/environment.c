@@ -166,6 +166,24 @@ expand(const struct pw_settings *settings, const char *setting, char **path,
     return PW_E_OK;
 }
 
+static enum pw_err
+expand_channel(const struct pw_settings *settings, struct pw_channel *channel,
+               struct pw_why *why)
+{
+    static const char named[] = "channel.NAME.";
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < pw_row_count; i++) {
+        const struct pw_row *row = &pw_rows[i];
+        if (row->base == PW_BASE_CHANNEL && row->type == PW_TYPE_PATH) {
+            char setting[PW_ZPL_PATH_MAX];
+            snprintf(setting, sizeof setting, "channel.%s.%s", channel->name,
+                     row->path + sizeof named - 1);
+            err = expand(settings, setting, (char **)((char *)channel + row->offset), why);
+        }
+    }
+    return err;
+}
+
 enum pw_err
 pw_environment_expand(struct pw_settings *settings, struct pw_why *why)
 {
@@ -176,6 +194,9 @@ pw_environment_expand(struct pw_settings *settings, struct pw_why *why)
             err =
                 expand(settings, row->path, (char **)((char *)settings + row->offset), why);
         }
+    }
+    for (size_t i = 0; err == PW_E_OK && i < settings->channel_count; i++) {
+        err = expand_channel(settings, &settings->channels[i], why);
     }
     return err;
 }

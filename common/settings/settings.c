@@ -12,6 +12,7 @@
 #include "common/settings/environment.h"
 #include "common/settings/policies.h"
 #include "common/settings/value.h"
+#include "common/settings/wire.h"
 #include "common/settings/zpl.h"
 #include "common/sign/sign.h"
 
@@ -46,6 +47,9 @@ free_side(struct pw_side *side)
         free(side->endpoints[i].address);
     }
     free(side->endpoints);
+    free(side->curve.key);
+    free(side->curve.clients);
+    free(side->curve.server);
 }
 
 void
@@ -328,6 +332,22 @@ folder_of(const char *file, char out[static PATH_MAX])
 }
 
 static enum pw_err
+anchor_curve(const struct reader *reader, const char *folder)
+{
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < reader->settings->channel_count * 2; i++) {
+        struct pw_channel *channel = &reader->settings->channels[i / 2];
+        struct pw_curve_setting *curve =
+            i % 2 == 0 ? &channel->in.curve : &channel->out.curve;
+        bool any = curve->clients != NULL && strcmp(curve->clients, "*") == 0;
+        err = anchor(reader, &curve->key, folder);
+        err = err == PW_E_OK ? anchor(reader, &curve->server, folder) : err;
+        err = err == PW_E_OK && !any ? anchor(reader, &curve->clients, folder) : err;
+    }
+    return err;
+}
+
+static enum pw_err
 anchor_paths(const struct reader *reader)
 {
     struct pw_settings *settings = reader->settings;
@@ -355,7 +375,7 @@ anchor_paths(const struct reader *reader)
             err = anchor(reader, in_state[i], settings->state);
         }
     }
-    return err;
+    return err == PW_E_OK ? anchor_curve(reader, folder) : err;
 }
 
 /* What two settings of the audit log mean together. */
@@ -410,6 +430,7 @@ fill(struct reader *reader, char *const folders[static PW_PACK_FOLDERS], bool en
               : err;
     err = err == PW_E_OK ? check_channels(reader) : err;
     err = err == PW_E_OK ? check_audit(reader) : err;
+    err = err == PW_E_OK ? pw_wire_check(reader->settings, reader->why) : err;
     err = err == PW_E_OK ? anchor_paths(reader) : err;
     err = err == PW_E_OK ? name_instance(reader) : err;
     if (err != PW_E_OK) {
@@ -418,7 +439,7 @@ fill(struct reader *reader, char *const folders[static PW_PACK_FOLDERS], bool en
     struct pw_policies *set = pw_policies_new(folders);
     err = set != NULL ? build_policies(reader, set) : no_memory(reader);
     pw_policies_free(&set);
-    return err;
+    return err == PW_E_OK ? pw_wire_warn(reader->settings, reader->why) : err;
 }
 
 static struct pw_settings *

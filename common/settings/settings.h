@@ -23,12 +23,22 @@ struct pw_endpoint {
     char *address;
 };
 
+/* Encryption of a side; all NULL: none. Paths are absolute. */
+struct pw_curve_setting {
+    char *key;     /* file of our own pair */
+    char *clients; /* folder of those who may connect to us, or "*"; NULL: nothing binds */
+    char *server;  /* file of whom we connect to; NULL: nothing connects */
+};
+
 /* The `in` or `out` of a channel. */
 struct pw_side {
     struct pw_endpoint *endpoints; /* at least one */
     size_t count;
     int hwm;    /* messages a connection may queue (ZMQ_RCVHWM, ZMQ_SNDHWM) */
     int buffer; /* kernel buffer bytes (ZMQ_RCVBUF, ZMQ_SNDBUF); -1: the system's */
+    int max_connections;
+    int handshake_ms;
+    struct pw_curve_setting curve;
 };
 
 enum pw_verify_setting {
@@ -109,10 +119,11 @@ struct pw_settings {
     size_t channel_count;
     struct pw_policy **policies; /* all that the file and the shipped packs define */
     size_t policy_count;
-    struct pw_buf
-        warnings;          /* a sentence "FILE:LINE: …" a line, for check-config: entries
-                              that leave a dangerous name open (common/policy/dangerous.h) */
-    struct pw_zpl *source; /* the text's lines, for pw_settings_place */
+    uint64_t max_rss;       /* bytes; 0: any */
+    struct pw_buf warnings; /* a sentence "FILE:LINE: …" a line, for check-config: entries
+                               that leave a dangerous name open (common/policy/dangerous.h),
+                               and endpoints that strangers reach (wire.h) */
+    struct pw_zpl *source;  /* the text's lines, for pw_settings_place */
     uint64_t
         overridden[2]; /* a bit for each row of settings.def that the environment set */
 };
