@@ -60,6 +60,12 @@ def numbered(number):
     return HEAD + struct.pack("<I", FIRST + number) + TAIL
 
 
+def number_in(data):
+    """Of the first numbered pickle in there."""
+    behind = data.partition(HEAD)[2]
+    return struct.unpack("<I", behind[:4])[0] - FIRST
+
+
 def hostile(number):
     """os.system of a comment; nobody loads it."""
     return pickle.dumps(Command(number))
