@@ -13,7 +13,7 @@ packages_of() {
         echo libzmq3-dev libczmq-dev libsodium-dev libseccomp-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
         ;;
     test)
-        echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux
+        echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux python3-yaml mandoc zsh systemd
         # What the shipped policies are for.
         echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
         echo python3-joblib python3-dill python3-cloudpickle python3-msgpack
@@ -21,6 +21,10 @@ packages_of() {
     fuzz) echo clang libclang-rt-14-dev llvm libpython3-dev afl++ ;;
     coverage) echo gcovr ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
+    # What the image is made of, and what runs it.
+    image-build) echo binutils gcc make dpkg-dev libmicrohttpd12 python3 ;;
+    deb) echo binutils dpkg-dev file gzip lintian man-db ;;
+    image) echo podman buildah runc util-linux python3 python3-zmq python3-pytest python3-jsonschema ;;
     *) return 1 ;;
     esac
 }
@@ -28,7 +32,7 @@ packages_of() {
 wanted=()
 for group in "$@"; do
     if ! row=$(packages_of "$group"); then
-        echo "install-deps.sh: $group: no such group; name any of build test fuzz coverage lint" >&2
+        echo "install-deps.sh: $group: no such group; name any of build test fuzz coverage lint deb image-build image" >&2
         exit 64
     fi
     read -ra packages <<<"${row//$'\n'/ }"

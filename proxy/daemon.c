@@ -36,7 +36,7 @@ static void
 stop(struct pw_daemon *self)
 {
     if (atomic_load(&self->order) == PW_ORDER_RUN) {
-        int timeout_ms = self->settings->drain_timeout_ms;
+        int timeout_ms = pw_keys_settings(self->keys)->drain_timeout_ms;
         pw_log(PW_LOG_INFO, "stopping: delivering what is accepted, for at most %d ms",
                timeout_ms);
         pw_notify("STOPPING=1");
@@ -59,7 +59,8 @@ read_signals(struct pw_daemon *self)
             stop(self);
         } else if (info.ssi_signo == SIGHUP) {
             struct pw_control_peer peer = {info.ssi_uid, (pid_t)info.ssi_pid};
-            (void)pw_daemon_reload(self, &(struct pw_asker){"SIGHUP", peer});
+            struct pw_why why = {0}; /* told by then */
+            (void)!pw_daemon_reload(self, &(struct pw_asker){"SIGHUP", peer}, &why);
         } else {
             pw_audit_reopen(self->audit);
         }
@@ -125,7 +126,7 @@ next_duty(const struct pw_daemon *self)
         duty = sooner(duty, pw_control_wait_ms(self->control));
     }
     duty = sooner(duty, pw_daemon_watchdog_wait_ms(self));
-    if (self->settings->keys == NULL) {
+    if (pw_keys_settings(self->keys)->keys == NULL && !self->reload.untold) {
         return duty;
     }
     uint64_t now = pw_clock_steady();
@@ -238,7 +239,8 @@ pw_daemon_run(const struct pw_settings *settings, struct pw_why *why)
                              .lock = -1,
                              .signals = -1,
                              .started_at = pw_clock_steady(),
-                             .watchdog_ns = pw_notify_watchdog_ns()};
+                             .watchdog_ns = pw_notify_watchdog_ns(),
+                             .reload = {.good = true, .good_at = pw_clock_wall()}};
     enum pw_err err = pw_daemon_open(&self, why);
     err = err == PW_E_OK ? work(&self, why) : err;
     pw_daemon_close(&self);

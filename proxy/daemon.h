@@ -9,8 +9,9 @@
 
 /*
  * Run the wall until SIGTERM or SIGINT, and then until it is drained (a second signal cuts
- * that short). SIGHUP and SIGUSR1 reopen the audit log; SIGHUP reads the keys again, which
- * happens by itself, too, within a second of a change of their folder. The control socket
+ * that short). SIGHUP and SIGUSR1 reopen the audit log; SIGHUP reads the configuration and
+ * the keys again. Keys are read by themselves, too, within a second of a change of their
+ * folder. The control socket
  * is served meanwhile (README.md says what it can be asked). Blocks these signals
  * in the calling thread, which must be the only one. On an error `why` has the sentence.
  */

@@ -38,13 +38,22 @@ fail_at(const struct pw_daemon *self, const struct pw_lane *lane, const char *ke
     return pw_fail(why, err, "%s: %s", place, plain.text);
 }
 
-/* It outlives the keys, which may be loaded anew: what was accepted stays accepted. */
-static enum pw_err
-open_guard(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
+static bool
+wants_guard(const struct pw_channel *channel)
 {
-    const struct pw_channel *channel = lane->channel;
-    if (channel->verify == PW_SET_VERIFY_OFF ||
-        pw_channel_layout(channel) != PW_LAYOUT_NONE) {
+    return channel->verify != PW_SET_VERIFY_OFF &&
+           pw_channel_layout(channel) == PW_LAYOUT_NONE;
+}
+
+/*
+ * It outlives all terms: what was accepted stays accepted. So does one that was opened for
+ * terms which then were refused.
+ */
+static enum pw_err
+open_guard(struct pw_daemon *self, struct pw_lane *lane, const struct pw_channel *channel,
+           struct pw_why *why)
+{
+    if (!wants_guard(channel) || lane->guard != NULL) {
         return PW_E_OK;
     }
     lane->guard = pw_guard_open(
@@ -59,35 +68,18 @@ open_guard(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
     return lane->guard != NULL ? PW_E_OK : fail_at(self, lane, "replay", PW_E_CREATE, why);
 }
 
-static enum pw_err
-open_pipeline(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
+enum pw_err
+pw_daemon_open_guards(struct pw_daemon *self, const struct pw_config *next,
+                      struct pw_why *why)
 {
-    static const enum pw_verify verify[] = {
-        [PW_SET_VERIFY_OFF] = PW_VERIFY_OFF,
-        [PW_SET_VERIFY_OPTIONAL] = PW_VERIFY_OPTIONAL,
-        [PW_SET_VERIFY_REQUIRED] = PW_VERIFY_REQUIRED,
-    };
-    const struct pw_channel *channel = lane->channel;
-    bool as_frame = channel->envelope == PW_SET_ENVELOPE_FRAME;
-    lane->pipe = pw_pipeline_new(&(struct pw_pipeline_options){
-        .policy = channel->policy,
-        .rules = &channel->frames,
-        .on_violation = channel->on_violation,
-        .verify = verify[channel->verify],
-        .envelope = as_frame ? PW_ENVELOPE_FRAME : PW_ENVELOPE_TAIL,
-        .strip = channel->strip,
-        .max_frames = channel->max_frames,
-        .verifier = lane->keys->now->verifier,
-        .guard = lane->guard,
-        .signer = lane->keys->now->signer,
-        .layout = pw_channel_layout(channel),
-        .foreign = lane->keys->now->foreign,
-    });
-    if (lane->pipe == NULL) {
-        pw_fail(why, PW_E_NOMEM, "out of memory");
-        return fail_at(self, lane, "policy", PW_E_NOMEM, why);
+    enum pw_err err = PW_E_OK;
+    for (size_t i = 0; err == PW_E_OK && i < self->lane_count; i++) {
+        struct pw_lane *lane = &self->lanes[i];
+        const struct pw_channel *channel = pw_config_channel(next, lane->channel->name);
+        err = channel != NULL ? open_guard(self, lane, channel, why) : PW_E_OK;
+        atomic_store(&lane->terms->guard, lane->guard);
     }
-    return PW_E_OK;
+    return err;
 }
 
 static void
@@ -127,15 +119,14 @@ lane_thread(zsock_t *control, void *arg)
     atomic_store(&lane->turn, PW_LANE_ENDED);
 }
 
-/* Pipeline first: nothing is received before it can be judged. */
 static enum pw_err
 open_lane(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
 {
-    enum pw_err err = open_guard(self, lane, why);
-    err = err == PW_E_OK ? open_pipeline(self, lane, why) : err;
+    enum pw_err err = open_guard(self, lane, lane->channel, why);
     if (err != PW_E_OK) {
         return err;
     }
+    pw_terms_guard(lane->terms, lane->guard);
     lane->thread = zactor_new(lane_thread, lane);
     if (lane->thread == NULL) {
         return pw_fail(why, PW_E_OS,
@@ -176,8 +167,8 @@ make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
             .name = lane->channel->name,
             .in = lane->inputs,
             .out = lane->outputs,
-            .pipe = lane->pipe,
-            .keys = lane->keys,
+            .pipe = lane->terms->now->pipe,
+            .terms = lane->terms,
             .releases = &lane->releases,
             .audit = self->audit,
             .audit_channel = number,
@@ -197,7 +188,6 @@ close_lane(struct pw_lane *lane)
 {
     zactor_destroy(&lane->thread);
     pw_relay_free(&lane->relay);
-    pw_pipeline_free(&lane->pipe);
     pw_guard_close(&lane->guard);
     pw_release_box_close(&lane->releases);
     free(lane->inputs);
@@ -227,7 +217,7 @@ pw_daemon_make_lanes(struct pw_daemon *self, struct pw_why *why)
     for (size_t i = 0; i < count; i++) {
         self->lanes[i].channel = &self->settings->channels[i];
         self->lanes[i].max_rss = self->settings->max_rss;
-        self->lanes[i].keys = pw_keys_box(self->keys, i);
+        self->lanes[i].terms = pw_keys_box(self->keys, i);
         pw_release_box_open(&self->lanes[i].releases);
     }
     return PW_E_OK;

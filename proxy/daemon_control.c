@@ -61,7 +61,9 @@ write_lane(const struct pw_daemon *self, const struct pw_lane *lane, struct pw_j
     pw_json_uint(json, "quarantined", counts.quarantined);
     pw_json_uint(json, "dropped", counts.dropped);
     pw_json_uint(json, "unstored", counts.unstored);
-    pw_json_uint(json, "generation", atomic_load(&lane->keys->generation));
+    pw_json_str(json, "policy",
+                pw_policy_name(pw_keys_channel(self->keys, number)->policy));
+    pw_json_uint(json, "generation", atomic_load(&lane->terms->generation));
     pw_json_uint(json, "idle_ms", pw_lane_idle_ms(lane));
     if (signer != NULL) {
         pw_json_str(json, "signs_with", pw_key_name(signer));
@@ -107,6 +109,24 @@ write_keys_state(struct pw_daemon *self, struct pw_json *json)
     pw_json_end_object(json);
 }
 
+static void
+write_reload_state(const struct pw_daemon *self, struct pw_json *json)
+{
+    const struct pw_reload *reload = &self->reload;
+    char when[PW_CLOCK_TEXT];
+    pw_clock_format(reload->good_at, when);
+    pw_json_object(json, "reload");
+    pw_json_bool(json, "good", reload->good);
+    pw_json_str(json, "since", when);
+    pw_json_uint(json, "total", reload->total);
+    pw_json_uint(json, "failed", reload->failed);
+    if (!reload->good) {
+        pw_json_str(json, "error", reload->why.text);
+    }
+    pw_daemon_write_pending(self, json);
+    pw_json_end_object(json);
+}
+
 /* The channel of this name, or all of them when it is "". */
 static enum pw_err
 answer_status(void *arg, const struct pw_control_peer *peer, const char *argument,
@@ -123,6 +143,7 @@ answer_status(void *arg, const struct pw_control_peer *peer, const char *argumen
     pw_json_bool(json, "stopping", atomic_load(&self->order) != PW_ORDER_RUN);
     pw_daemon_write_health(self, json);
     pw_sandbox_write_own(json);
+    write_reload_state(self, json);
     write_keys_state(self, json);
     write_log_state(self, json);
     pw_daemon_write_store_state(self, json);
@@ -144,20 +165,20 @@ answer_status(void *arg, const struct pw_control_peer *peer, const char *argumen
 }
 
 static bool
-has_newest_keys(const struct pw_daemon *self, const struct pw_lane *lane)
+has_newest_terms(const struct pw_daemon *self, const struct pw_lane *lane)
 {
     return lane->ended ||
-           atomic_load(&lane->keys->generation) == pw_keys_generation(self->keys);
+           atomic_load(&lane->terms->generation) == pw_keys_generation(self->keys);
 }
 
-/* Channels take new keys between two messages; one that is stuck in a message takes long.
+/* Channels take new terms between two messages; one that is stuck in a message takes long.
  */
 static void
 wait_for_lanes(const struct pw_daemon *self)
 {
     uint64_t until = pw_clock_steady() + TAKING_MS * ns_per_ms;
     for (size_t i = 0; i < self->lane_count; i++) {
-        while (!has_newest_keys(self, &self->lanes[i]) && pw_clock_steady() < until) {
+        while (!has_newest_terms(self, &self->lanes[i]) && pw_clock_steady() < until) {
             usleep(500);
         }
     }
@@ -169,21 +190,19 @@ answer_reload(void *arg, const struct pw_control_peer *peer, const char *argumen
 {
     struct pw_daemon *self = arg;
     (void)argument;
-    enum pw_keys_news news = pw_daemon_reload(self, &(struct pw_asker){"control", *peer});
+    enum pw_err err = pw_daemon_reload(self, &(struct pw_asker){"control", *peer}, why);
     wait_for_lanes(self);
     pw_json_uint(json, "generation", pw_keys_generation(self->keys));
     pw_keys_describe(self->keys, json);
     pw_json_array(json, "waiting");
     for (size_t i = 0; i < self->lane_count; i++) {
-        if (!has_newest_keys(self, &self->lanes[i])) {
+        if (!has_newest_terms(self, &self->lanes[i])) {
             pw_json_str(json, NULL, self->lanes[i].channel->name);
         }
     }
     pw_json_end_array(json);
-    return news != PW_KEYS_REFUSED
-               ? PW_E_OK
-               : pw_fail(why, PW_E_CONFIG, "%s; the keys that were in force stay",
-                         pw_keys_refusal(self->keys));
+    pw_daemon_write_pending(self, json);
+    return err;
 }
 
 /* Ends when the writer has looked at the path, so that the old file may be compressed. */

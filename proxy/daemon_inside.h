@@ -27,10 +27,9 @@
 struct pw_lane {
     const struct pw_channel *channel;
     zactor_t *thread; /* its pipe wakes the port, and says when the relay has ended */
-    struct pw_keys_box *keys;
+    struct pw_terms_box *terms;
     struct pw_release_box releases;
     struct pw_guard *guard;
-    struct pw_pipeline *pipe;
     uint64_t max_rss;
     struct pw_peers peers;
     struct pw_port *port; /* the relay's once it runs */
@@ -59,14 +58,26 @@ struct pw_asker {
     struct pw_control_peer peer;
 };
 
+/* What became of the orders to read the configuration again. */
+struct pw_reload {
+    uint64_t total;
+    uint64_t failed;
+    uint64_t good_at; /* wall clock: when the settings in force took over */
+    bool good;        /* of the last one; else: */
+    struct pw_why why;
+    bool untold;         /* it is not in the audit log yet; then: */
+    struct pw_asker by;  /* who wanted it, */
+    unsigned generation; /* and what it led to */
+};
+
 struct pw_release_desk; /* daemon_release.c */
 struct pw_keeper;       /* daemon_keeper.c */
 
 struct pw_daemon {
-    const struct pw_settings *settings;
-    int state;   /* folder */
-    int lock;    /* file in it */
-    int signals; /* signalfd */
+    const struct pw_settings *settings; /* of the start; in force: pw_keys_settings */
+    int state;                          /* folder */
+    int lock;                           /* file in it */
+    int signals;                        /* signalfd */
     atomic_int order;
     struct pw_control *control; /* NULL: none is wanted */
     struct pw_keys *keys;
@@ -77,6 +88,8 @@ struct pw_daemon {
     struct pw_keeper *keeper;
     struct pw_lane *lanes;
     size_t lane_count;
+    struct pw_reload reload;
+    atomic_llong keep_ms;        /* quarantine.max_age, for the keeper's thread */
     enum pw_keys_news keys_news; /* not yet in the audit log */
     struct pw_why keys_why;      /* of the last refusal */
     struct pw_asker keys_by;     /* who wanted that news */
@@ -117,11 +130,22 @@ enum pw_err pw_daemon_push_found(struct pw_daemon *self, enum pw_level level,
 void pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
                        const struct pw_audit_told *told);
 
+/* ---- daemon_reload.c ---- */
+
 /*
- * What SIGHUP and the order `reload` do: open the log again and take the keys over. Says
- * what became of the keys, on stderr and in the audit log, with who asked.
+ * What SIGHUP and the order `reload` do: open the log again, read the configuration and the
+ * keys, and take both over, whole or not at all. Says what became of it on stderr and in
+ * the audit log, with who asked. After an error `why` has the sentence, and what was in
+ * force stays.
  */
-enum pw_keys_news pw_daemon_reload(struct pw_daemon *self, const struct pw_asker *by);
+PW_CHECK_RESULT enum pw_err pw_daemon_reload(struct pw_daemon *self,
+                                             const struct pw_asker *by, struct pw_why *why);
+
+/* The member "restart": the settings that differ, and wait for another start. */
+void pw_daemon_write_pending(const struct pw_daemon *self, struct pw_json *json);
+
+/* The member "by". Nothing when nobody asked. */
+void pw_daemon_write_asker(struct pw_json *json, const struct pw_asker *asker);
 
 /* Look at the key folder; `by` is NULL for the look that is taken every second. */
 enum pw_keys_news pw_daemon_look_at_keys(struct pw_daemon *self, const struct pw_asker *by);
@@ -130,6 +154,10 @@ enum pw_keys_news pw_daemon_look_at_keys(struct pw_daemon *self, const struct pw
 
 /* Everything that all channels share, and their places. Close it after a failure, too. */
 PW_CHECK_RESULT enum pw_err pw_daemon_open(struct pw_daemon *self, struct pw_why *why);
+
+/* The settings of the audit log, without who gets copies. */
+struct pw_audit_options pw_daemon_audit_options(const struct pw_settings *settings);
+
 void pw_daemon_close(struct pw_daemon *self);
 
 /* ---- daemon_channels.c ---- */
@@ -141,6 +169,15 @@ PW_CHECK_RESULT enum pw_err pw_daemon_make_lanes(struct pw_daemon *self,
 /* Open each channel's sockets. What was open when one failed has a relay, too. */
 PW_CHECK_RESULT enum pw_err pw_daemon_open_lanes(struct pw_daemon *self,
                                                  struct pw_why *why);
+
+/*
+ * Open what channels lack for other settings, before their terms are made: it does no harm
+ * when they are refused then.
+ */
+PW_CHECK_RESULT enum pw_err pw_daemon_open_guards(struct pw_daemon *self,
+                                                  const struct pw_config *next,
+                                                  struct pw_why *why);
+
 void pw_daemon_close_lanes(struct pw_daemon *self);
 
 /*

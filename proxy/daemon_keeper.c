@@ -227,7 +227,7 @@ expire(struct pw_keeper *keeper, struct pw_why *why)
     struct pw_daemon *self = keeper->daemon;
     struct pw_gone old = {0};
     struct pw_why later;
-    uint64_t age_ns = (uint64_t)self->settings->quarantine_max_age_ms * ns_per_ms;
+    uint64_t age_ns = (uint64_t)atomic_load(&self->keep_ms) * ns_per_ms;
     uint64_t now = pw_clock_wall();
     if (age_ns == 0 || now <= age_ns) {
         return PW_E_OK;

@@ -80,6 +80,27 @@ open_keys(struct pw_daemon *self, struct pw_why *why)
     return self->keys != NULL ? PW_E_OK : PW_E_CONFIG;
 }
 
+struct pw_audit_options
+pw_daemon_audit_options(const struct pw_settings *settings)
+{
+    return (struct pw_audit_options){
+        .path = settings->audit_file,
+        .instance = settings->instance,
+        .queue_records = settings->audit_queue,
+        .pass_each = settings->audit_pass_each,
+        .state = settings->state,
+        .key = settings->audit_key,
+        .mirror = settings->audit_mirror,
+        .sync_each = settings->audit_sync_each,
+        .degrade = settings->audit_degrade,
+        .rotate_size = settings->audit_rotate_size,
+        .rotate_age_ns = settings->audit_rotate_age_ms * ns_per_ms,
+        .rotate_keep = settings->audit_rotate_keep,
+        .space_low = settings->audit_space_low,
+        .space_critical = settings->audit_space_critical,
+    };
+}
+
 static enum pw_err
 enter_sandbox(struct pw_daemon *self, struct pw_why *why)
 {
@@ -94,26 +115,10 @@ open_audit(struct pw_daemon *self, struct pw_why *why)
     if (err != PW_E_OK) {
         return err;
     }
-    self->audit = pw_audit_open(
-        &(struct pw_audit_options){
-            .path = settings->audit_file,
-            .instance = settings->instance,
-            .queue_records = settings->audit_queue,
-            .pass_each = settings->audit_pass_each,
-            .state = settings->state,
-            .key = settings->audit_key,
-            .mirror = settings->audit_mirror,
-            .sync_each = settings->audit_sync_each,
-            .degrade = settings->audit_degrade,
-            .rotate_size = settings->audit_rotate_size,
-            .rotate_age_ns = settings->audit_rotate_age_ms * ns_per_ms,
-            .rotate_keep = settings->audit_rotate_keep,
-            .space_low = settings->audit_space_low,
-            .space_critical = settings->audit_space_critical,
-            .targets = self->copies.targets,
-            .target_count = self->copies.count,
-        },
-        why);
+    struct pw_audit_options options = pw_daemon_audit_options(settings);
+    options.targets = self->copies.targets;
+    options.target_count = self->copies.count;
+    self->audit = pw_audit_open(&options, why);
     return self->audit != NULL ? PW_E_OK : PW_E_CREATE;
 }
 

@@ -53,17 +53,10 @@ seal(struct pw_daemon *self, struct pw_why *why)
     return pw_store_seal(self->store, public, why);
 }
 
-enum pw_err
-pw_daemon_open_store(struct pw_daemon *self, struct pw_why *why)
+void
+pw_daemon_limit_store(struct pw_daemon *self, const struct pw_settings *settings)
 {
-    const struct pw_settings *settings = self->settings;
     int64_t min_free = settings->quarantine_min_free;
-    char path[PATH_LIMIT];
-    snprintf(path, sizeof path, "%s/quarantine", settings->state);
-    self->store = pw_store_open(path, why);
-    if (self->store == NULL) {
-        return PW_E_CREATE;
-    }
     pw_store_limit(self->store,
                    &(struct pw_store_limits){
                        .max_bytes = settings->quarantine_max_bytes,
@@ -72,6 +65,19 @@ pw_daemon_open_store(struct pw_daemon *self, struct pw_why *why)
                        .min_free_percent = min_free < 0 ? (unsigned)-min_free : 0,
                        .stop = settings->quarantine_stop,
                    });
+    atomic_store(&self->keep_ms, settings->quarantine_max_age_ms);
+}
+
+enum pw_err
+pw_daemon_open_store(struct pw_daemon *self, struct pw_why *why)
+{
+    char path[PATH_LIMIT];
+    snprintf(path, sizeof path, "%s/quarantine", self->settings->state);
+    self->store = pw_store_open(path, why);
+    if (self->store == NULL) {
+        return PW_E_CREATE;
+    }
+    pw_daemon_limit_store(self, self->settings);
     enum pw_err err = limit_channels(self, why);
     return err == PW_E_OK ? seal(self, why) : err;
 }
@@ -145,14 +151,15 @@ pw_daemon_store_started(struct pw_daemon *self)
 void
 pw_daemon_write_store_state(struct pw_daemon *self, struct pw_json *json)
 {
+    const struct pw_settings *settings = pw_keys_settings(self->keys);
     struct pw_store_usage usage = pw_store_usage(self->store);
     pw_json_object(json, "quarantine");
     for (size_t i = 0; i < PW_STORE_STATES; i++) {
         pw_json_uint(json, pw_store_state_text((enum pw_store_state)i), usage.entries[i]);
     }
     pw_json_uint(json, "bytes", usage.bytes);
-    pw_json_uint(json, "max_bytes", self->settings->quarantine_max_bytes);
-    pw_json_uint(json, "max_messages", self->settings->quarantine_max_messages);
+    pw_json_uint(json, "max_bytes", settings->quarantine_max_bytes);
+    pw_json_uint(json, "max_messages", settings->quarantine_max_messages);
     pw_json_bool(json, "sealed", pw_store_sealed(self->store));
     pw_json_end_object(json);
 }

@@ -12,6 +12,9 @@
 PW_CHECK_RESULT enum pw_err pw_daemon_open_store(struct pw_daemon *self,
                                                  struct pw_why *why);
 
+/* From now on go by these limits, but for those of channels. */
+void pw_daemon_limit_store(struct pw_daemon *self, const struct pw_settings *settings);
+
 /* Tell the audit log how the store was found, and what was done while no wall ran; then
  * wake the keeper. */
 void pw_daemon_store_started(struct pw_daemon *self);

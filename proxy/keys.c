@@ -3,180 +3,128 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/hex.h"
 #include "proxy/check.h"
-#include "proxy/layout.h"
 #include "proxy/sandbox.h"
 
 enum { KEY_ID = 8 };
 
-static const uint64_t ns_per_ms = 1000000;
-
-/* What is known of one channel here; its keys are in the box. */
+/* What is known of one channel here; its terms are in the box. */
 struct place {
-    struct pw_keys_box box;
+    struct pw_terms_box box;
+    struct pw_config *config; /* a share: of the newest terms */
+    const struct pw_channel *channel;
     const struct pw_key *signer; /* of `ring`; NULL when nothing is signed */
 };
 
 struct pw_keys {
-    const struct pw_settings *settings;
+    struct pw_config *config;
     struct pw_keyring *ring; /* NULL when `keys` is not set */
     struct pw_keyring_look look;
-    unsigned generation;    /* of the newest keys */
+    unsigned generation;    /* of the newest terms */
     uint64_t list_version;  /* of the newest list that was in force */
     struct pw_revoked list; /* the last one that was read */
     bool refused;           /* the last time; then: */
     struct pw_why why;
-    const char **names; /* of all channels */
+    const char **names; /* of all channels; those of the start */
     size_t count;
     struct place places[];
 };
 
+/* What is about to be in force. */
+struct candidate {
+    struct pw_config *config;
+    struct pw_keyring *ring; /* NULL when there are no keys */
+    struct pw_terms **terms; /* one for each place */
+    size_t count;
+};
+
 static void
-free_channel_keys(struct pw_channel_keys **set)
+candidate_free(struct candidate *it)
 {
-    if (*set != NULL) {
-        pw_verifier_free(&(*set)->verifier);
-        pw_signer_free(&(*set)->signer);
-        pw_foreign_free(&(*set)->foreign);
-        pw_keyring_free(&(*set)->ring);
+    for (size_t i = 0; it->terms != NULL && i < it->count; i++) {
+        pw_terms_free(&it->terms[i]);
     }
-    free(*set);
-    *set = NULL;
+    free(it->terms);
+    pw_keyring_free(&it->ring);
+    pw_config_free(&it->config);
 }
 
-/* "signing key wrong" becomes "wall.conf:12: channel.jobs.sign: signing key wrong". */
-static enum pw_err
-fail_at(const struct pw_keys *keys, const struct pw_channel *channel, const char *key,
-        enum pw_err err, struct pw_why *why)
+/* One that the new settings do not have goes on by its old ones. */
+static struct pw_terms *
+make_terms(const struct pw_keys *keys, const struct place *place,
+           const struct candidate *next, struct pw_why *why)
 {
-    char path[256];
-    char place[PW_PLACE_MAX];
-    struct pw_why plain = *why;
-    snprintf(path, sizeof path, "channel.%s.%s", channel->name, key);
-    pw_settings_place(keys->settings, path, place);
-    return pw_fail(why, err, "%s: %s", place, plain.text);
+    const struct pw_channel *channel =
+        pw_config_channel(next->config, place->channel->name);
+    return pw_terms_new(
+        &(struct pw_terms_source){
+            .config = channel != NULL ? next->config : place->config,
+            .channel = channel != NULL ? channel : place->channel,
+            .ring = next->ring,
+            .names = keys->names,
+            .count = keys->count,
+            .generation = keys->generation + 1,
+        },
+        why);
 }
 
 static enum pw_err
-fill_channel_keys(const struct pw_keys *keys, const struct pw_channel *channel,
-                  struct pw_channel_keys *set, struct pw_why *why)
+make_all_terms(const struct pw_keys *keys, struct candidate *next, struct pw_why *why)
 {
-    if (pw_channel_layout(channel) != PW_LAYOUT_NONE) {
-        enum pw_err err = pw_channel_foreign(channel, set->ring, &set->foreign, why);
-        return err == PW_E_OK ? PW_E_OK : fail_at(keys, channel, "envelope", err, why);
+    next->terms = calloc(keys->count, sizeof(struct pw_terms *));
+    if (next->terms == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    if (channel->verify != PW_SET_VERIFY_OFF) {
-        set->verifier = pw_verifier_new(set->ring, channel->name, PW_DIR_FORWARD,
-                                        keys->names, keys->count);
-        if (set->verifier == NULL) {
-            pw_fail(why, PW_E_NOMEM, "out of memory");
-            return fail_at(keys, channel, "verify", PW_E_NOMEM, why);
-        }
-    }
-    if (channel->sign != NULL) {
-        uint64_t epoch = pw_clock_wall() / ns_per_ms;
-        set->signer = pw_signer_new(set->ring, channel->sign, channel->name, PW_DIR_FORWARD,
-                                    epoch, why);
-        if (set->signer == NULL) {
-            return fail_at(keys, channel, "sign", PW_E_CONFIG, why);
+    next->count = keys->count;
+    for (size_t i = 0; i < keys->count; i++) {
+        next->terms[i] = make_terms(keys, &keys->places[i], next, why);
+        if (next->terms[i] == NULL) {
+            return PW_E_CONFIG;
         }
     }
     return PW_E_OK;
-}
-
-/* The keys of a channel from `ring`, which may be NULL when it needs none. */
-static struct pw_channel_keys *
-make_channel_keys(const struct pw_keys *keys, const struct pw_channel *channel,
-                  struct pw_keyring *ring, struct pw_why *why)
-{
-    PW_CLEANUP(free_channel_keys) struct pw_channel_keys *set = calloc(1, sizeof *set);
-    if (set == NULL) {
-        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
-        return NULL;
-    }
-    set->generation = keys->generation + 1;
-    set->ring = ring == NULL ? NULL : pw_keyring_share(ring);
-    if (fill_channel_keys(keys, channel, set, why) != PW_E_OK) {
-        return NULL;
-    }
-    struct pw_channel_keys *made = set;
-    set = NULL;
-    return made;
-}
-
-static void
-free_sets(struct pw_channel_keys **sets, size_t count)
-{
-    for (size_t i = 0; sets != NULL && i < count; i++) {
-        free_channel_keys(&sets[i]);
-    }
-    free(sets);
-}
-
-/* One set for each channel, in an array; NULL when one of them cannot be. */
-static struct pw_channel_keys **
-make_sets(const struct pw_keys *keys, struct pw_keyring *ring, struct pw_why *why)
-{
-    struct pw_channel_keys **sets = calloc(keys->count, sizeof(struct pw_channel_keys *));
-    if (sets == NULL) {
-        (void)pw_fail(why, PW_E_NOMEM, "out of memory");
-        return NULL;
-    }
-    for (size_t i = 0; i < keys->count; i++) {
-        sets[i] = make_channel_keys(keys, &keys->settings->channels[i], ring, why);
-        if (sets[i] == NULL) {
-            free_sets(sets, keys->count);
-            return NULL;
-        }
-    }
-    return sets;
 }
 
 /* The one that pw_signer_new, or pw_foreign_new, has found there too. */
 static const struct pw_key *
 find_signer(const struct pw_channel *channel, const struct pw_keyring *ring)
 {
-    return channel->sign == NULL ? NULL
-                                 : pw_keyring_signer(ring, channel->sign, channel->name,
-                                                     pw_clock_wall(), NULL);
+    return channel->sign == NULL || ring == NULL
+               ? NULL
+               : pw_keyring_signer(ring, channel->sign, channel->name, pw_clock_wall(),
+                                   NULL);
 }
 
-/* Nothing can fail any more: the new ring is in force, with the old one's last share. */
 static void
-put_in_force(struct pw_keys *keys, struct pw_keyring **ring, struct pw_channel_keys **sets)
+fill_place(struct place *place, struct pw_keyring *ring, struct pw_terms **terms)
 {
-    for (size_t i = 0; i < keys->count; i++) {
-        struct place *place = &keys->places[i];
-        place->signer = find_signer(&keys->settings->channels[i], *ring);
-        struct pw_channel_keys *never_taken = atomic_exchange(&place->box.next, sets[i]);
-        free_channel_keys(&never_taken);
-    }
-    free(sets);
-    keys->generation++;
-    pw_keyring_free(&keys->ring);
-    keys->ring = *ring;
-    keys->list_version = *ring == NULL ? 0 : pw_keyring_list_version(*ring);
-    *ring = NULL;
+    place->channel = (*terms)->channel;
+    place->signer = find_signer(place->channel, ring);
+    pw_config_free(&place->config);
+    place->config = pw_config_share((*terms)->config);
+    pw_terms_leave(&place->box, *terms);
+    *terms = NULL;
 }
 
-const struct pw_channel_keys *
-pw_keys_take(struct pw_keys_box *box)
+/* Nothing can fail any more: the candidate is in force, the old ring has its last share. */
+static void
+put_in_force(struct pw_keys *keys, struct candidate *next)
 {
-    /* Asked for every message: a load, which costs nothing while there is none. */
-    if (atomic_load_explicit(&box->next, memory_order_relaxed) == NULL) {
-        return NULL;
+    struct candidate old = {.config = keys->config, .ring = keys->ring};
+    for (size_t i = 0; i < keys->count; i++) {
+        fill_place(&keys->places[i], next->ring, &next->terms[i]);
     }
-    struct pw_channel_keys *next = atomic_exchange(&box->next, NULL);
-    if (box->now != NULL && box->now->signer != NULL && next->signer != NULL) {
-        pw_signer_continue(next->signer, box->now->signer);
-    }
-    free_channel_keys(&box->now);
-    box->now = next;
-    atomic_store(&box->generation, next->generation);
-    return next;
+    free(next->terms);
+    keys->generation++;
+    keys->config = next->config;
+    keys->ring = next->ring;
+    keys->list_version = keys->ring == NULL ? 0 : pw_keyring_list_version(keys->ring);
+    *next = (struct candidate){0};
+    candidate_free(&old);
 }
 
 static struct pw_keys *
@@ -187,16 +135,25 @@ make_keys(const struct pw_settings *settings)
     if (keys == NULL) {
         return NULL;
     }
-    keys->settings = settings;
-    keys->count = count;
+    keys->config = pw_config_over(settings);
     keys->names = calloc(count, sizeof *keys->names);
-    for (size_t i = 0; keys->names != NULL && i < count; i++) {
-        keys->names[i] = settings->channels[i].name;
-    }
-    if (keys->names == NULL) {
+    if (keys->config == NULL || keys->names == NULL) {
         pw_keys_close(&keys);
+        return NULL;
+    }
+    keys->count = count;
+    for (size_t i = 0; i < count; i++) {
+        keys->names[i] = settings->channels[i].name;
+        keys->places[i].channel = &settings->channels[i];
+        keys->places[i].config = pw_config_share(keys->config);
     }
     return keys;
+}
+
+static const char *
+folder_of(const struct pw_keys *keys)
+{
+    return keys->config->settings->keys;
 }
 
 static enum pw_err
@@ -209,7 +166,7 @@ check_version(const struct pw_keys *keys, uint64_t version, struct pw_why *why)
                    "%s/" PW_REVOKED_FILE
                    ": its version went down from %llu to %llu; put the "
                    "newer list back, or give this one a greater version",
-                   keys->settings->keys, (unsigned long long)keys->list_version,
+                   folder_of(keys), (unsigned long long)keys->list_version,
                    (unsigned long long)version);
 }
 
@@ -228,7 +185,7 @@ check_list(const struct pw_keys *keys, const struct pw_revoked *list, struct pw_
                            "%s/" PW_REVOKED_FILE ": %s is gone from it, but its version is "
                            "still %llu; put the key back, or give the list a greater "
                            "version",
-                           keys->settings->keys, id, (unsigned long long)list->version);
+                           folder_of(keys), id, (unsigned long long)list->version);
         }
     }
     return PW_E_OK;
@@ -242,7 +199,7 @@ static enum pw_err
 revoke_at_once(struct pw_keys *keys, struct pw_why *why)
 {
     PW_CLEANUP(pw_revoked_free) struct pw_revoked list = {0};
-    enum pw_err err = pw_revoked_load(keys->settings->keys, &list, why);
+    enum pw_err err = pw_revoked_load(folder_of(keys), &list, why);
     err = err == PW_E_OK ? check_version(keys, list.version, why) : err;
     if (err != PW_E_OK) {
         return err;
@@ -263,7 +220,7 @@ struct pw_keys *
 pw_keys_open(const struct pw_settings *settings, struct pw_why *why)
 {
     PW_CLEANUP(pw_keys_close) struct pw_keys *keys = make_keys(settings);
-    PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = NULL;
+    PW_CLEANUP(candidate_free) struct candidate first = {0};
     if (keys == NULL) {
         (void)pw_fail(why, PW_E_NOMEM, "out of memory");
         return NULL;
@@ -271,19 +228,17 @@ pw_keys_open(const struct pw_settings *settings, struct pw_why *why)
     if (settings->keys != NULL) { /* before it is read: what changes then is seen later */
         (void)pw_keyring_changed(settings->keys, &keys->look);
     }
-    if (pw_check_settings(settings, &ring, why) != PW_E_OK) {
+    first.config = pw_config_share(keys->config);
+    if (pw_check_settings(settings, &first.ring, why) != PW_E_OK ||
+        make_all_terms(keys, &first, why) != PW_E_OK) {
         return NULL;
     }
-    struct pw_channel_keys **sets = make_sets(keys, ring, why);
-    if (sets == NULL) {
-        return NULL;
-    }
-    put_in_force(keys, &ring, sets);
+    put_in_force(keys, &first);
     if (keys->ring != NULL && revoke_at_once(keys, why) != PW_E_OK) {
         return NULL;
     }
     for (size_t i = 0; i < keys->count; i++) {
-        pw_keys_take(&keys->places[i].box);
+        pw_terms_take(&keys->places[i].box);
     }
     struct pw_keys *opened = keys;
     keys = NULL;
@@ -297,43 +252,92 @@ pw_keys_close(struct pw_keys **keys)
         return;
     }
     for (size_t i = 0; i < (*keys)->count; i++) {
-        struct pw_keys_box *box = &(*keys)->places[i].box;
-        struct pw_channel_keys *never_taken = atomic_exchange(&box->next, NULL);
-        free_channel_keys(&never_taken);
-        free_channel_keys(&box->now);
+        pw_terms_box_close(&(*keys)->places[i].box);
+        pw_config_free(&(*keys)->places[i].config);
     }
     pw_keyring_free(&(*keys)->ring);
+    pw_config_free(&(*keys)->config);
     pw_revoked_free(&(*keys)->list);
     free((*keys)->names);
     free(*keys);
     *keys = NULL;
 }
 
-struct pw_keys_box *
+struct pw_terms_box *
 pw_keys_box(struct pw_keys *keys, size_t channel)
 {
     return &keys->places[channel].box;
 }
 
-static enum pw_err
-take_over(struct pw_keys *keys, struct pw_why *why)
+/* No list, and no key, is remembered of another folder. */
+static bool
+stays_in_folder(const struct pw_keys *keys, const struct pw_config *next)
 {
-    PW_CLEANUP(pw_keyring_free) struct pw_keyring *ring = NULL;
-    enum pw_err err = revoke_at_once(keys, why);
-    err = err == PW_E_OK ? pw_check_keys(keys->settings, &ring, why) : err;
-    err = err == PW_E_OK ? check_version(keys, pw_keyring_list_version(ring), why) : err;
+    const char *folder = next->settings->keys;
+    return keys->ring != NULL && folder != NULL && strcmp(folder_of(keys), folder) == 0;
+}
+
+/* The list counts also for a ring that was read a moment before it changed. */
+static enum pw_err
+check_ring(struct pw_keys *keys, struct pw_keyring *ring, struct pw_why *why)
+{
+    enum pw_err err = check_version(keys, pw_keyring_list_version(ring), why);
+    if (err == PW_E_OK && pw_keyring_list_version(ring) == keys->list.version) {
+        (void)pw_keyring_revoke(ring, &keys->list);
+    }
+    return err;
+}
+
+typedef enum pw_err check_fn(const struct pw_settings *settings, struct pw_keyring **ring,
+                             struct pw_why *why);
+
+static enum pw_err
+take_over(struct pw_keys *keys, struct candidate *next, check_fn *check, struct pw_why *why)
+{
+    bool same = stays_in_folder(keys, next->config);
+    enum pw_err err = same ? revoke_at_once(keys, why) : PW_E_OK;
+    err = err == PW_E_OK ? check(next->config->settings, &next->ring, why) : err;
+    err = err == PW_E_OK && same ? check_ring(keys, next->ring, why) : err;
+    err = err == PW_E_OK ? make_all_terms(keys, next, why) : err;
     if (err != PW_E_OK) {
         return err;
     }
-    if (pw_keyring_list_version(ring) == keys->list.version) {
-        (void)pw_keyring_revoke(ring, &keys->list); /* it may have changed since */
+    put_in_force(keys, next);
+    if (!same) {
+        pw_revoked_free(&keys->list);
+        keys->list = (struct pw_revoked){0};
     }
-    struct pw_channel_keys **sets = make_sets(keys, ring, why);
-    if (sets == NULL) {
-        return PW_E_CONFIG;
-    }
-    put_in_force(keys, &ring, sets);
     return PW_E_OK;
+}
+
+enum pw_err
+pw_keys_change(struct pw_keys *keys, struct pw_config **next, struct pw_why *why)
+{
+    PW_CLEANUP(candidate_free) struct candidate candidate = {.config = *next};
+    *next = NULL;
+    const char *folder = candidate.config->settings->keys;
+    struct pw_keyring_look look = keys->look;
+    if (folder != NULL) { /* before it is read */
+        (void)pw_keyring_changed(folder, &look);
+    }
+    enum pw_err err = take_over(keys, &candidate, pw_check_settings, why);
+    if (err == PW_E_OK) {
+        keys->look = look;
+        keys->refused = false;
+    }
+    return err;
+}
+
+const struct pw_settings *
+pw_keys_settings(const struct pw_keys *keys)
+{
+    return keys->config->settings;
+}
+
+const struct pw_channel *
+pw_keys_channel(const struct pw_keys *keys, size_t channel)
+{
+    return keys->places[channel].channel;
 }
 
 enum pw_keys_news
@@ -342,15 +346,17 @@ pw_keys_look(struct pw_keys *keys, bool force, struct pw_why *why)
     if (keys->ring == NULL) {
         return PW_KEYS_SAME;
     }
-    bool changed = pw_keyring_changed(keys->settings->keys, &keys->look);
+    bool changed = pw_keyring_changed(folder_of(keys), &keys->look);
     if (!changed && !force && !keys->refused) {
         return PW_KEYS_SAME;
     }
-    if (take_over(keys, why) == PW_E_OK) {
+    PW_CLEANUP(candidate_free)
+    struct candidate next = {.config = pw_config_share(keys->config)};
+    if (take_over(keys, &next, pw_check_keys, why) == PW_E_OK) {
         keys->refused = false;
         return PW_KEYS_NEW;
     }
-    pw_sandbox_remark(keys->settings->keys, why);
+    pw_sandbox_remark(folder_of(keys), why);
     /* A folder that was refused is tried again each time: memory may be back, or a lock. */
     bool told = keys->refused && !force && strcmp(why->text, keys->why.text) == 0;
     keys->refused = true;

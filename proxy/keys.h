@@ -1,55 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keys at work. One ring of keys is in force; when the key folder has changed, the next
- * one is made beside it, and each channel takes it over between two of its messages.
+ * Keys and settings at work. One ring of keys and one configuration are in force; when the
+ * key folder has changed, or other settings are ordered, the terms of every channel are
+ * made beside them (terms.h), and each channel takes its own between two of its messages.
  * README.md in this folder tells what that promises.
  */
 #ifndef PW_PROXY_KEYS_H
 #define PW_PROXY_KEYS_H
 
-#include <stdatomic.h>
-
 #include "common/base/json.h"
 #include "common/settings/settings.h"
-#include "common/sign/foreign.h"
 #include "common/sign/sign.h"
-
-/* What one channel verifies and signs with, all of one ring. */
-struct pw_channel_keys {
-    struct pw_keyring *ring;      /* a share */
-    struct pw_verifier *verifier; /* NULL when verify is off */
-    struct pw_signer *signer;     /* NULL when nothing is signed */
-    struct pw_foreign *foreign;   /* instead of both, in another program's layout */
-    unsigned generation;          /* 1 for the keys of the start, then one more each */
-};
-
-/* Where the next keys of a channel wait for its thread. */
-struct pw_keys_box {
-    _Atomic(struct pw_channel_keys *) next; /* NULL, or to be taken; either thread's */
-    struct pw_channel_keys *now;            /* the channel's thread's, once it runs */
-    atomic_uint generation;                 /* that of `now`, for every thread */
-};
-
-/*
- * For the channel's thread, between two messages: the keys to use from now on, or NULL
- * while they are what they were. What was used before is gone when this returns; a signer
- * with the same key goes on counting.
- */
-const struct pw_channel_keys *pw_keys_take(struct pw_keys_box *box);
+#include "proxy/config.h"
+#include "proxy/terms.h"
 
 struct pw_keys;
 
 /*
- * Check `settings` (pw_check_settings), and make the first keys of every channel. NULL with
- * a sentence in `why`. `settings` is borrowed.
+ * Check `settings` (pw_check_settings), and make the first terms of every channel. NULL
+ * with a sentence in `why`. `settings` is borrowed.
  */
 struct pw_keys *pw_keys_open(const struct pw_settings *settings, struct pw_why *why);
 
 /* When no channel's thread runs any more. *keys becomes NULL; a NULL *keys is fine. */
 void pw_keys_close(struct pw_keys **keys);
 
-/* The box of a channel, by its number in the settings; `now` is filled. */
-struct pw_keys_box *pw_keys_box(struct pw_keys *keys, size_t channel);
+/*
+ * The box of a channel, by its number in the settings of the start; `now` is filled.
+ */
+struct pw_terms_box *pw_keys_box(struct pw_keys *keys, size_t channel);
 
 enum pw_keys_news {
     PW_KEYS_SAME,    /* nothing to tell */
@@ -65,11 +44,26 @@ enum pw_keys_news {
  */
 enum pw_keys_news pw_keys_look(struct pw_keys *keys, bool force, struct pw_why *why);
 
+/*
+ * Take over other settings, and the key folder with them, whole or not at all: all is
+ * checked as at a start (pw_check_settings), and each channel's terms are made, before the
+ * first box is filled. A channel that `next` does not have goes on by its old settings;
+ * one that is new there does not run. *next is taken over, and freed after an error, which
+ * has a sentence in `why`.
+ */
+PW_CHECK_RESULT enum pw_err pw_keys_change(struct pw_keys *keys, struct pw_config **next,
+                                           struct pw_why *why);
+
+/* The settings in force: of the last change, or of the start. Until the next change. */
+const struct pw_settings *pw_keys_settings(const struct pw_keys *keys);
+
+/* What a channel goes by, or will with its next message. Until the next change. */
+const struct pw_channel *pw_keys_channel(const struct pw_keys *keys, size_t channel);
+
 /* Members for the audit line: how many keys there are, which list, and who signs. */
 void pw_keys_describe(const struct pw_keys *keys, struct pw_json *json);
 
-/* The generation of the newest keys; a channel has taken them when its box says the same.
- */
+/* The newest generation; a channel has taken it when its box says the same. */
 unsigned pw_keys_generation(const struct pw_keys *keys);
 
 /* Why the folder was refused when it was last looked at; NULL when it is in order. */

@@ -39,12 +39,9 @@ pw_pipeline_free(struct pw_pipeline **pipe)
 }
 
 void
-pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
-                struct pw_signer *signer, struct pw_foreign *foreign)
+pw_pipeline_guard(struct pw_pipeline *pipe, struct pw_guard *guard)
 {
-    pipe->options.verifier = verifier;
-    pipe->options.signer = signer;
-    pipe->options.foreign = foreign;
+    pipe->options.guard = guard;
 }
 
 /* ---- findings -------------------------------------------------------------------------

@@ -98,13 +98,8 @@ struct pw_pipeline;
 struct pw_pipeline *pw_pipeline_new(const struct pw_pipeline_options *options);
 void pw_pipeline_free(struct pw_pipeline **pipe);
 
-/*
- * Verify and sign with these from the next message on, instead of what the options named;
- * NULL exactly where that was NULL. Borrowed as there. Not before the messages of the last
- * batch have left.
- */
-void pw_pipeline_use(struct pw_pipeline *pipe, struct pw_verifier *verifier,
-                     struct pw_signer *signer, struct pw_foreign *foreign);
+/* From the next message on ask this guard, which is borrowed; NULL: none. */
+void pw_pipeline_guard(struct pw_pipeline *pipe, struct pw_guard *guard);
 
 /*
  * Judge one message of `count` frames. Never fails: what cannot be examined is refused with

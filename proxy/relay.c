@@ -209,13 +209,46 @@ record_error(struct pw_relay *relay, const char *words)
 
 /* --- one message ------------------------------------------------------------------- */
 
-void
-pw_relay_take_keys(struct pw_relay *relay)
+/*
+ * "event":"config": from here on, in the order of the lines of this channel, messages are
+ * judged by these terms.
+ */
+static void
+record_terms(struct pw_relay *relay, const struct pw_terms *terms)
 {
-    const struct pw_channel_keys *keys =
-        relay->options.keys == NULL ? NULL : pw_keys_take(relay->options.keys);
-    if (keys != NULL) {
-        pw_pipeline_use(relay->options.pipe, keys->verifier, keys->signer, keys->foreign);
+    struct pw_buf text = {.limit = DETAIL_LIMIT};
+    struct pw_json json = pw_json_over(&text);
+    pw_json_object(&json, "detail");
+    pw_json_str(&json, "what", "config.in_force");
+    pw_json_uint(&json, "generation", terms->generation);
+    pw_json_str(&json, "policy", pw_policy_name(terms->channel->policy));
+    pw_json_str(&json, "on_violation", pw_verdict_text(terms->channel->on_violation));
+    pw_json_end_object(&json);
+    record_event(relay, PW_EVENT_CONFIG, PW_LEVEL_INFO, &json);
+}
+
+/* What the relay itself goes by. */
+static void
+use_terms(struct pw_relay *relay, const struct pw_terms *terms)
+{
+    const struct pw_settings *settings = terms->config->settings;
+    relay->options.pipe = terms->pipe;
+    relay->options.keep_ns = (uint64_t)settings->quarantine_max_age_ms * ns_per_ms;
+    relay->options.drain_timeout_ms = settings->drain_timeout_ms;
+    uint64_t most = terms->channel->quarantine_bytes;
+    /* It has a limit since the start, so that no memory is needed. */
+    (void)!pw_store_limit_channel(relay->options.store, relay->options.name,
+                                  most > 0 ? most : UINT64_MAX);
+}
+
+void
+pw_relay_take_terms(struct pw_relay *relay)
+{
+    const struct pw_terms *terms =
+        relay->options.terms == NULL ? NULL : pw_terms_take(relay->options.terms);
+    if (terms != NULL) {
+        use_terms(relay, terms);
+        record_terms(relay, terms);
     }
 }
 
@@ -247,8 +280,8 @@ judge_some(struct pw_relay *relay)
     if (relay->judged > 0) {
         return;
     }
+    pw_relay_take_terms(relay);
     struct pw_pipeline *pipe = relay->options.pipe;
-    pw_relay_take_keys(relay);
     size_t most = batch_size(relay);
     size_t bytes = 0;
     struct pw_decision *decision;
@@ -598,14 +631,14 @@ run(struct pw_relay *relay)
     while (pw_relay_order(relay) == PW_ORDER_RUN) {
         turn(relay);
         if (relay->queue.count == 0) {
-            pw_relay_take_keys(
-                relay); /* so that old ones do not live on in an idle channel */
+            /* So that old ones do not live on in an idle channel. */
+            pw_relay_take_terms(relay);
             if (!pw_audit_ready(relay->options.audit)) {
                 pw_relay_wait(relay, 0, AUDIT_PAUSE_MS);
                 continue;
             }
             if (pw_relay_release(relay)) {
-                continue; /* it waited: there may be an order, or other keys */
+                continue; /* it waited: there may be an order, or other terms */
             }
             relay->now = pw_clock_wall();
             if (receive(relay) == 0) {

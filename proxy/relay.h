@@ -11,10 +11,10 @@
 
 #include "common/audit/audit.h"
 #include "common/quarantine/store.h"
-#include "proxy/keys.h"
 #include "proxy/pipeline.h"
 #include "proxy/port.h"
 #include "proxy/release.h"
+#include "proxy/terms.h"
 
 /* What the operator wants; it only ever grows. Wake the port's control socket after it. */
 enum pw_order {
@@ -28,8 +28,8 @@ struct pw_relay_options {
     const char *name; /* of the channel */
     const char *in;   /* endpoints, for entries of the quarantine */
     const char *out;
-    struct pw_pipeline *pipe;
-    struct pw_keys_box *keys;        /* NULL: those of the pipeline, for ever */
+    struct pw_pipeline *pipe;        /* until `terms` has newer ones */
+    struct pw_terms_box *terms;      /* NULL: there are none, ever */
     struct pw_release_box *releases; /* NULL: there are none */
     struct pw_audit *audit;
     int audit_channel;

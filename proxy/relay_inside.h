@@ -55,8 +55,8 @@ struct pw_relay {
 /* What the operator wants now. */
 enum pw_order pw_relay_order(const struct pw_relay *relay);
 
-/* Use the newest keys: between two messages, never inside one. */
-void pw_relay_take_keys(struct pw_relay *relay);
+/* Go by the newest terms, and say so in the log: between two messages, never inside one. */
+void pw_relay_take_terms(struct pw_relay *relay);
 
 /* Hand the records over, wait for the port, and look at the clock. The port's bits. */
 unsigned pw_relay_wait(struct pw_relay *relay, unsigned want, int timeout_ms);

@@ -43,8 +43,8 @@ static bool
 judge_again(struct pw_relay *relay, struct pw_release *release,
             const struct pw_message *message, struct pw_decision *decision)
 {
+    pw_relay_take_terms(relay);
     struct pw_pipeline *pipe = relay->options.pipe;
-    pw_relay_take_keys(relay);
     relay->now = pw_clock_wall();
     pw_pipeline_judge_released(pipe, message->frames, message->count, relay->now,
                                &release->overrule, decision);

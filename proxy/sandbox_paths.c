@@ -128,8 +128,6 @@ pw_sandbox_hosts(const struct pw_settings *settings)
 static bool
 permit_endpoint(void *arg, const char *address, bool bind)
 {
-    static const char *const temporary[] = {"TMPDIR", "TEMPDIR",
-                                            "TMP"}; /* libzmq's order */
     if (!bind || strncmp(address, "ipc://", 6) != 0 || address[6] == '@') {
         return true;
     }
@@ -138,12 +136,6 @@ permit_endpoint(void *arg, const char *address, bool bind)
     const char *slash = strrchr(path, '/');
     snprintf(folder, sizeof folder, "%.*s.", slash == NULL ? 0 : (int)(slash + 1 - path),
              path);
-    for (size_t i = 0; strcmp(path, "*") == 0 && i < PW_COUNT(temporary); i++) {
-        if (getenv(temporary[i]) != NULL) {
-            snprintf(folder, sizeof folder, "%s", getenv(temporary[i]));
-            break;
-        }
-    }
     return pw_landlock_permit(arg, folder, PW_LANDLOCK_SOCKET);
 }
 

@@ -380,21 +380,37 @@ open_chain(struct pw_audit *audit, const struct pw_audit_options *options,
     return audit->chain != NULL ? PW_E_OK : PW_E_CREATE;
 }
 
+static struct pw_logfile_options
+file_options(const struct pw_audit_options *options)
+{
+    return (struct pw_logfile_options){
+        .path = options->path,
+        .rotate_size = options->rotate_size,
+        .rotate_age_ns = options->rotate_age_ns,
+        .rotate_keep = options->rotate_keep,
+        .space_low = options->space_low,
+        .space_critical = options->space_critical,
+        .degrade = options->degrade,
+    };
+}
+
+void
+pw_audit_change(struct pw_audit *audit, const struct pw_audit_options *options)
+{
+    pthread_mutex_lock(&audit->lock);
+    audit->pass_each = options->pass_each;
+    audit->sync_each = options->sync_each;
+    audit->next = file_options(options);
+    audit->changed = true;
+    pthread_mutex_unlock(&audit->lock);
+}
+
 static enum pw_err
 open_file(struct pw_audit *audit, const struct pw_audit_options *options,
           struct pw_why *why)
 {
-    return pw_logfile_open(&audit->file,
-                           &(struct pw_logfile_options){
-                               .path = options->path,
-                               .rotate_size = options->rotate_size,
-                               .rotate_age_ns = options->rotate_age_ns,
-                               .rotate_keep = options->rotate_keep,
-                               .space_low = options->space_low,
-                               .space_critical = options->space_critical,
-                               .degrade = options->degrade,
-                           },
-                           why);
+    struct pw_logfile_options of_file = file_options(options);
+    return pw_logfile_open(&audit->file, &of_file, why);
 }
 
 static enum pw_err

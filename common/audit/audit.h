@@ -109,6 +109,12 @@ bool pw_audit_ready(struct pw_audit *audit);
 /* Open the path again before the next line (after rotation). Safe from any thread. */
 void pw_audit_reopen(struct pw_audit *audit);
 
+/*
+ * Go by these from now on, the file from the next round of the writer: pass_each,
+ * sync_each, rotate_…, space_…; the other members are not looked at. Safe from any thread.
+ */
+void pw_audit_change(struct pw_audit *audit, const struct pw_audit_options *options);
+
 /* Stop waiting for a log that cannot be written: pushes that wait return PW_E_STOPPED. */
 void pw_audit_abort(struct pw_audit *audit);
 

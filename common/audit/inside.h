@@ -63,10 +63,12 @@ struct pw_audit {
     bool reopen;
     bool aborted;
     bool stopping;
-    uint64_t lost_unsaid; /* lost, and not yet in a line */
-    uint64_t busy_since;  /* steady clock: the round under way; 0: none */
-    uint64_t enqueued;    /* records ever put into the ring, */
-    uint64_t settled;     /* and those of them that are on the disk */
+    uint64_t lost_unsaid;           /* lost, and not yet in a line */
+    uint64_t busy_since;            /* steady clock: the round under way; 0: none */
+    uint64_t enqueued;              /* records ever put into the ring, */
+    uint64_t settled;               /* and those of them that are on the disk */
+    struct pw_logfile_options next; /* for the file, once `changed` */
+    bool changed;
     struct pw_audit_counts counts;
 
     /* The writer's own. */

@@ -363,11 +363,26 @@ take_sums(struct pw_audit *audit)
     audit->summing = false;
 }
 
+/* What the file is called, and what happens when it cannot be written, stay as they were.
+ */
+static void
+take_options(struct pw_audit *audit)
+{
+    struct pw_logfile_options *options = &audit->file.options;
+    audit->next.path = options->path;
+    audit->next.degrade = options->degrade;
+    *options = audit->next;
+    audit->changed = false;
+}
+
 static struct round
 begin_round(struct pw_audit *audit)
 {
     struct round round = {.head = audit->head, .count = audit->count};
     uint64_t now = pw_clock_steady();
+    if (audit->changed) {
+        take_options(audit);
+    }
     round.last = audit->stopping;
     round.tick = now >= audit->next_tick || audit->stopping;
     if (round.tick) {
@@ -418,9 +433,7 @@ end_round(struct pw_audit *audit, const struct round *round)
         (round->made > 0 || round->err == PW_E_OK || pw_audit_gives_way(audit))) {
         pthread_cond_broadcast(&audit->room);
     }
-    if (audit->sync_each) {
-        note_settled(audit);
-    }
+    note_settled(audit); /* also for who began to wait before audit.sync changed */
 }
 
 /* Summaries that did not fit the last write. */

@@ -56,8 +56,9 @@ struct pw_store {
     uint64_t oldest_ms;        /* no held entry is older */
     /* Written under the lock, which disks can hold up; read without it: */
     struct pw_store_counts usage;
-    /* Set before the first put: */
+    pthread_mutex_t limits_lock; /* never held while a disk works */
     struct pw_store_limits limits;
+    /* Set before the first put: */
     struct pw_seal_room *room; /* NULL: not sealed */
     uint8_t public[PW_SEAL_KEY];
     uint8_t name_key[PW_SEAL_KEY];
@@ -178,11 +179,15 @@ PW_CHECK_RESULT enum pw_err pw_store_settle(struct pw_store *store, struct pw_wh
 
 /* ---- limit.c ---- */
 
+/* The limits as they are at this moment; waits for no disk. */
+struct pw_store_limits pw_store_limits_now(struct pw_store *store);
+
 /*
  * Which setting is in the way of an object of `bytes` in the channel; NULL: none. *entry is
  * false when not even an entry has room. `name` is the object's.
  */
 const char *pw_store_full(const struct pw_store *store,
+                          const struct pw_store_limits *limits,
                           const uint8_t name[static PW_ACCOUNT_NAME], uint32_t channel,
                           uint64_t bytes, bool *entry);
 

@@ -184,7 +184,8 @@ pw_store_surplus(struct pw_store *store, enum pw_store_state state, struct pw_go
     PW_CLEANUP(pw_names_free)
     struct pw_names names = {.text = {.limit = SIZE_MAX / 2}, .each = PW_STORE_ULID};
     *oldest = (struct pw_gone){0};
-    if (store->usage.entries[state] <= store->limits.max_messages) {
+    uint64_t most = pw_store_limits_now(store).max_messages;
+    if (store->usage.entries[state] <= most) {
         return PW_E_OK;
     }
     enum pw_err err = pw_names_gather(store->folders[state], pw_is_entry_file, "", &names);
@@ -194,7 +195,7 @@ pw_store_surplus(struct pw_store *store, enum pw_store_state state, struct pw_go
     }
     pw_names_sort(&names);
     size_t count = pw_names_count(&names);
-    for (size_t i = 0; i < PW_STORE_BATCH && count > store->limits.max_messages + i; i++) {
+    for (size_t i = 0; i < PW_STORE_BATCH && count > most + i; i++) {
         memcpy(oldest->entries[oldest->count++], pw_names_at(&names, i), PW_STORE_ULID);
     }
     return PW_E_OK;

@@ -259,14 +259,15 @@ prepare(struct job *job)
 static enum pw_err
 ask_limits(struct job *job, bool *entry, struct pw_why *why)
 {
-    const struct pw_store *store = job->store;
+    struct pw_store *store = job->store;
     struct pw_stored *out = job->out;
     *entry = true;
     if (job->put->must) {
         return PW_E_OK;
     }
-    out->full = pw_store_full(store, job->name, job->channel, out->bytes, entry);
-    if (out->full != NULL && store->limits.stop) {
+    const struct pw_store_limits limits = pw_store_limits_now(store);
+    out->full = pw_store_full(store, &limits, job->name, job->channel, out->bytes, entry);
+    if (out->full != NULL && limits.stop) {
         return pw_fail(why, PW_E_LIMIT,
                        "%s: %s is reached; purge what is not wanted (picklewall quarantine "
                        "purge), or raise it",

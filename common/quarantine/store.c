@@ -62,6 +62,7 @@ new_store(const char *path, struct pw_why *why)
     randombytes_buf(store->account.key, sizeof store->account.key);
     store->limits = (struct pw_store_limits){UINT64_MAX, UINT64_MAX, 0, 0, false};
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->limits_lock, NULL);
     return store;
 }
 
@@ -139,6 +140,7 @@ pw_store_free(struct pw_store **store)
         pw_file_close(&(*store)->folders[i]);
     }
     pw_file_close(&(*store)->root);
+    pthread_mutex_destroy(&(*store)->limits_lock);
     pthread_mutex_destroy(&(*store)->lock);
     pw_account_free(&(*store)->account);
     sodium_memzero((*store)->name_key, sizeof(*store)->name_key);

@@ -35,10 +35,13 @@ struct pw_store_limits {
     bool stop;                 /* when full: refuse to put, rather than keep metadata */
 };
 
-/* Set before the first put. */
+/* From the next put on. Safe from any thread, and waits for no disk. */
 void pw_store_limit(struct pw_store *store, const struct pw_store_limits *limits);
 
-/* What the messages of one channel may take, besides. PW_E_NOMEM. */
+/*
+ * What the messages of one channel may take, besides. PW_E_NOMEM; not for a channel that
+ * was named here before. May wait for a put, and so for a disk.
+ */
 PW_CHECK_RESULT enum pw_err pw_store_limit_channel(struct pw_store *store, const char *chan,
                                                    uint64_t max_bytes);
 
@@ -119,7 +122,7 @@ struct pw_store_usage pw_store_usage(struct pw_store *store);
  * reached, and of max_bytes less than a hundredth is left. A larger message may meet its
  * limit sooner. Waits for nobody but the file system.
  */
-const char *pw_store_short_of(const struct pw_store *store);
+const char *pw_store_short_of(struct pw_store *store);
 
 /*
  * Call `visit` for each entry of a state in order of ULID (that is, of time), with the JSON

@@ -192,7 +192,7 @@ check_node(const struct pw_zpl *doc, size_t node, struct pw_why *why)
                            "is no name; use up to 64 letters, digits, . _ - and no dot in "
                            "front");
     }
-    if (row->flags != PW_ROW_REPEAT || !leaf) {
+    if ((row->flags & PW_ROW_REPEAT) == 0 || !leaf) {
         size_t first = first_of_name(doc, node);
         if (first != node) {
             return pw_zpl_fail(doc, node, why, "stands twice, first on line %u; keep one",
@@ -220,7 +220,7 @@ check_complete(const struct pw_zpl *doc, size_t node, struct pw_why *why)
 {
     for (size_t i = 0; i < pw_row_count; i++) {
         const char *rest;
-        if (pw_rows[i].flags == PW_ROW_REQUIRED &&
+        if ((pw_rows[i].flags & PW_ROW_REQUIRED) != 0 &&
             starts_with(pw_rows[i].path, doc, node, &rest) && !has_child(doc, node, rest)) {
             return pw_zpl_fail(doc, node, why, "lacks %s; add %s = VALUE below it", rest,
                                rest);

@@ -35,7 +35,13 @@ struct pw_policy_draft {
     bool doors[PW_DOOR_COUNT];
 };
 
-enum { PW_ROW_NONE = 0, PW_ROW_REPEAT = 1, PW_ROW_REQUIRED = 2 };
+enum {
+    PW_ROW_NONE = 0,
+    PW_ROW_REPEAT = 1,
+    PW_ROW_REQUIRED = 2,
+    PW_ROW_LIVE = 4,
+    PW_ROW_REQUIRED_LIVE = PW_ROW_REQUIRED | PW_ROW_LIVE
+};
 
 struct pw_row {
     const char *path;
@@ -53,6 +59,13 @@ struct pw_row {
 
 extern const struct pw_row pw_rows[];
 extern const size_t pw_row_count;
+
+/* Whether a running wall takes a change of it over. */
+static inline bool
+pw_row_is_live(const struct pw_row *row)
+{
+    return row->base == PW_BASE_POLICY || (row->flags & PW_ROW_LIVE) != 0;
+}
 
 /* The row that a node is a value of, or NULL for a section. The document was checked. */
 const struct pw_row *pw_schema_row(const struct pw_zpl *doc, size_t node);

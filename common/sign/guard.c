@@ -449,6 +449,13 @@ pw_guard_open(const struct pw_guard_options *options, struct pw_why *why)
     return guard;
 }
 
+void
+pw_guard_limit(struct pw_guard *guard, uint64_t max_age_ns, uint64_t max_future_ns)
+{
+    guard->max_age_ns = max_age_ns;
+    guard->max_future_ns = max_future_ns;
+}
+
 static void
 stop_writer(struct pw_guard *guard)
 {

@@ -31,6 +31,12 @@ struct pw_guard;
  */
 struct pw_guard *pw_guard_open(const struct pw_guard_options *options, struct pw_why *why);
 
+/*
+ * Judge time by these from the next message on, as the options did. For the thread that
+ * admits, or before there is one.
+ */
+void pw_guard_limit(struct pw_guard *guard, uint64_t max_age_ns, uint64_t max_future_ns);
+
 /* Write down exactly what was accepted, and release. *guard becomes NULL; NULL is fine. */
 void pw_guard_close(struct pw_guard **guard);
 

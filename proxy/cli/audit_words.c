@@ -336,6 +336,37 @@ say_peer(const json_t *event, struct pw_audit_words *words)
 }
 
 static void
+say_config(const json_t *event, struct pw_audit_words *words)
+{
+    static const char *const known[] = {"config", "generation", "policy", "on_violation",
+                                        NULL};
+    json_t *detail = json_object_get(event, "detail");
+    struct pw_span error = pw_json_text(event, "error");
+    if (error.len > 0) {
+        words->grave = true;
+        pw_words_put(&words->main, "configuration refused, the old one stays: ");
+        pw_words_quote(&words->main, error);
+    } else if (text_is(detail, "what", "config.in_force")) {
+        words->dull = true;
+        pw_words_put(&words->main, "from here on judged by policy ");
+        pw_words_quote(&words->main, pw_json_text(detail, "policy"));
+        put_extra(words, "what it refuses: ", pw_json_text(detail, "on_violation"));
+    } else {
+        pw_words_put(&words->main, "configuration read again, and in force");
+    }
+    const json_t *restart = json_object_get(detail, "restart");
+    for (size_t i = 0; i < json_array_size(restart); i++) {
+        const char *path = json_string_value(json_array_get(restart, i));
+        put_extra(words,
+                  "waits for the next start: ", pw_span_str(path != NULL ? path : ""));
+    }
+    if (json_object_get(detail, "generation") != NULL) {
+        pw_words_put(extra(words), "generation %lld", pw_json_number(detail, "generation"));
+    }
+    put_rest(words, detail, known);
+}
+
+static void
 say_rotate(const json_t *event, struct pw_audit_words *words)
 {
     static const char *const known[] = {"from", "truncated", NULL};
@@ -501,6 +532,7 @@ static const struct kind kinds[] = {
     {"summary",    NULL,         "passes", "passes",     GREEN,  say_summary},
     {"start",      NULL,         "start",  "start",      BLUE,   say_start},
     {"stop",       NULL,         "stop",   "stop",       BLUE,   say_stop},
+    {"config",     NULL,         "config", "config",     BLUE,   say_config},
     {"key",        NULL,         "key",    "key",        BLUE,   say_key},
     {"rotate",     NULL,         "rotate", "rotate",     BLUE,   say_rotate},
     {"checkpoint", NULL,         "sealed", "checkpoint", BLUE,   say_checkpoint},

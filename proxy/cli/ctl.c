@@ -104,6 +104,35 @@ print_quarantine(const json_t *store)
     putchar('\n');
 }
 
+/* What differs from the settings of the start, and cannot change while the wall runs. */
+static void
+print_pending(const json_t *pending)
+{
+    size_t index;
+    const json_t *path;
+    json_array_foreach(pending, index, path)
+    {
+        const char *name = json_string_value(path);
+        pw_print_text(stdout, pw_span_str(name != NULL ? name : ""));
+        puts(" has changed, and waits for the next start; the rest is in force");
+    }
+}
+
+static void
+print_reloads(const json_t *reload)
+{
+    printf("configuration: in force since ");
+    print_member(reload, "since");
+    printf(", read again %lld times, refused %lld\n", pw_json_number(reload, "total"),
+           pw_json_number(reload, "failed"));
+    if (json_object_get(reload, "error") != NULL) {
+        fputs("configuration: it was refused: ", stdout);
+        print_member(reload, "error");
+        putchar('\n');
+    }
+    print_pending(json_object_get(reload, "restart"));
+}
+
 static void
 print_sandbox(const json_t *sandbox)
 {
@@ -129,6 +158,7 @@ print_status(const json_t *answer)
     {
         print_channel(channel);
     }
+    print_reloads(json_object_get(answer, "reload"));
     printf("keys: %lld, generation %lld, list of revoked keys %lld\n",
            pw_json_number(keys, "keys"), pw_json_number(keys, "generation"),
            pw_json_number(keys, "revoked_version"));
@@ -155,17 +185,11 @@ print_status(const json_t *answer)
 }
 
 static void
-print_reload(const json_t *answer)
+print_signers(const json_t *signers)
 {
     size_t index;
     const json_t *entry;
-    if (pw_json_number(answer, "keys") == 0) {
-        puts("the audit log was opened again; this wall has no keys");
-        return;
-    }
-    printf("the keys are in force: %lld, generation %lld; the audit log was opened again\n",
-           pw_json_number(answer, "keys"), pw_json_number(answer, "generation"));
-    json_array_foreach(json_object_get(answer, "signs"), index, entry)
+    json_array_foreach(signers, index, entry)
     {
         fputs("channel ", stdout);
         print_member(entry, "chan");
@@ -173,6 +197,21 @@ print_reload(const json_t *answer)
         print_member(entry, "key");
         putchar('\n');
     }
+}
+
+static void
+print_reload(const json_t *answer)
+{
+    size_t index;
+    const json_t *entry;
+    printf(
+        "the configuration is in force, generation %lld; the audit log was opened again\n",
+        pw_json_number(answer, "generation"));
+    if (pw_json_number(answer, "keys") > 0) {
+        printf("the keys are in force: %lld, generation %lld\n",
+               pw_json_number(answer, "keys"), pw_json_number(answer, "generation"));
+    }
+    print_signers(json_object_get(answer, "signs"));
     json_array_foreach(json_object_get(answer, "waiting"), index, entry)
     {
         fputs("channel ", stdout);
@@ -180,6 +219,7 @@ print_reload(const json_t *answer)
         pw_print_text(stdout, pw_span_str(name != NULL ? name : ""));
         puts(" is busy with a message, and takes them for its next");
     }
+    print_pending(json_object_get(answer, "restart"));
 }
 
 static int

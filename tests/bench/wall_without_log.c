@@ -96,3 +96,9 @@ main(int argc, char **argv)
 {
     return pw_command_main(argc, argv);
 }
+
+void
+pw_audit_change(struct pw_audit *audit, const struct pw_audit_options *options)
+{
+    (void)audit, (void)options;
+}

@@ -8,6 +8,9 @@
                                                    then prints how many, and ends when all are sent
     peers.py mixed ADDRESS RATE EVERY              the same, but each EVERY-th is hostile: it runs a
                                                    command that bears its number
+    peers.py contested ADDRESS RATE EVERY          the same, but each EVERY-th has myapp.jobs:Job in it
+    peers.py take ADDRESS FILE                     numbers of `stream` and `contested` to FILE, 4 bytes
+                                                   each, as fast as can be
 """
 
 import os
@@ -79,11 +82,17 @@ class Command:
         return os.system, (f"# {self.number}",)
 
 
+def contested(number):
+    """Its number stands where that of numbered() does."""
+    body = b"J" + struct.pack("<I", FIRST + number) + b"\x8c\x0amyapp.jobs\x8c\x03Job\x93\x86."
+    return b"\x80\x04\x95" + struct.pack("<Q", len(body)) + body
+
+
 def is_hostile(number, every):
     return every > 0 and number % every == every - 1
 
 
-def stream(address, rate, every=0):
+def stream(address, rate, every=0, other=hostile):
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
     push.linger = -1
@@ -92,10 +101,29 @@ def stream(address, rate, every=0):
     while not select.select([sys.stdin], [], [], 0.002)[0]:
         due = int((time.monotonic() - start) * rate)
         for sent in range(sent + 1, min(due, sent + rate // 50) + 1):
-            push.send(hostile(sent - 1) if is_hostile(sent - 1, every) else numbered(sent - 1))
+            push.send(other(sent - 1) if is_hostile(sent - 1, every) else numbered(sent - 1))
     print(sent, flush=True)
     push.close()
     context.term()
+
+
+def stream_contested(address, rate, every):
+    stream(address, rate, every, contested)
+
+
+def take(address, path):
+    pull = zmq.Context().socket(zmq.PULL)
+    pull.connect(address)
+    with open(path, "wb", buffering=0) as out:
+        while True:
+            got = [pull.recv()]
+            try:
+                while len(got) < 1000:
+                    got.append(pull.recv(zmq.DONTWAIT))
+            except zmq.Again:
+                pass
+            at = len(HEAD)
+            out.write(b"".join(struct.pack(">I", struct.unpack_from("<I", one, at)[0] - FIRST) for one in got))
 
 
 def spawn(*words, **how):
@@ -117,4 +145,5 @@ def wait_for(condition, what, seconds=30):
 
 
 if __name__ == "__main__":
-    {"produce": produce, "consume": consume, "stream": stream, "mixed": stream}[sys.argv[1]](*sys.argv[2:])
+    {"produce": produce, "consume": consume, "stream": stream, "mixed": stream, "contested": stream_contested,
+     "take": take}[sys.argv[1]](*sys.argv[2:])

@@ -132,6 +132,21 @@ def test_lines_keep_to_the_width(tmp_path, columns):
     assert sum(line.endswith(ENTRY) for line in lines) == (2 if columns >= 80 else 0)
 
 
+def test_a_change_of_the_configuration_is_told_in_words(tmp_path):
+    log = Log().add("config", detail={"what": "config.reload", "config": "/etc/p.conf", "generation": 4,
+                                      "restart": ["channel.a.in.bind"], "by": {"via": "SIGHUP", "uid": 0, "pid": 5}})
+    log.add("config", chan="jobs", detail={"what": "config.in_force", "generation": 4, "policy": "mine",
+                                           "on_violation": "drop"})
+    log.add("config", level="high", error="p.conf:3: colour: no such setting",
+            detail={"what": "config.reload_failed", "config": "/etc/p.conf", "generation": 4, "restart": []})
+    words = ["config  *configuration read again, and in force, waits for the next start: channel.a.in.bind, generation 4, "
+             "asked by user 0 through SIGHUP", "from here on judged by policy mine, what it refuses: drop, generation 4",
+             "configuration refused, the old one stays: p.conf:3: colour: no such setting"]
+    lines = run("tail", log.write(tmp_path / "log"), columns=220).stdout.splitlines()[-3:]
+    for line, expected in zip(lines, words, strict=True):
+        assert re.search(expected, line), f"{expected} is not in {line}"
+
+
 def test_hostile_strings_never_reach_the_terminal(tmp_path):
     evil = "\x1b[2J\x9b31m\r\n\u202e\udcff"
     log = Log().refused(chan=evil, src=evil, text=evil, finds=[{**SYSTEM, "mod": evil, "name": evil, "note": evil}])

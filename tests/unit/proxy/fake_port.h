@@ -47,7 +47,7 @@ struct rig {
     struct pw_frame_rules rules;
     struct pw_pipeline_options options; /* filled in by rig_open, but for keys */
     struct pw_pipeline *pipe;
-    struct pw_keys_box *keys;        /* NULL: those of the options */
+    struct pw_terms_box *terms;      /* NULL: those of the options */
     struct pw_release_box *releases; /* NULL: none */
     struct pw_audit *audit;
     struct pw_store *store;

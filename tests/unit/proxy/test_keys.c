@@ -116,7 +116,7 @@ tear_down(void **state)
 }
 
 static const char *
-signer_of(const struct pw_channel_keys *set)
+signer_of(const struct pw_terms *set)
 {
     return pw_key_name(pw_signer_key(set->signer));
 }
@@ -125,9 +125,9 @@ static void
 the_first_keys_are_there_at_once(void **state)
 {
     (void)state;
-    const struct pw_channel_keys *jobs = pw_keys_box(rig.keys, JOBS)->now;
-    const struct pw_channel_keys *bare = pw_keys_box(rig.keys, BARE)->now;
-    const struct pw_channel_keys *plain = pw_keys_box(rig.keys, PLAIN)->now;
+    const struct pw_terms *jobs = pw_keys_box(rig.keys, JOBS)->now;
+    const struct pw_terms *bare = pw_keys_box(rig.keys, BARE)->now;
+    const struct pw_terms *plain = pw_keys_box(rig.keys, PLAIN)->now;
     assert_string_equal(signer_of(jobs), "jobs-1");
     assert_non_null(jobs->verifier);
     assert_null(jobs->foreign);
@@ -137,7 +137,7 @@ the_first_keys_are_there_at_once(void **state)
     assert_string_equal(pw_key_name(pw_keys_signer(rig.keys, BARE)), "trt");
     assert_null(pw_keys_signer(rig.keys, PLAIN));
     for (size_t i = JOBS; i <= PLAIN; i++) {
-        assert_null(pw_keys_take(pw_keys_box(rig.keys, i)));
+        assert_null(pw_terms_take(pw_keys_box(rig.keys, i)));
     }
     struct pw_why why = {0};
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_SAME);
@@ -153,8 +153,8 @@ a_change_is_left_for_every_channel_and_taken_once(void **state)
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
     assert_string_equal(signer_of(pw_keys_box(rig.keys, JOBS)->now), "jobs-1");
     for (size_t i = JOBS; i <= PLAIN; i++) {
-        assert_non_null(pw_keys_take(pw_keys_box(rig.keys, i)));
-        assert_null(pw_keys_take(pw_keys_box(rig.keys, i)));
+        assert_non_null(pw_terms_take(pw_keys_box(rig.keys, i)));
+        assert_null(pw_terms_take(pw_keys_box(rig.keys, i)));
     }
     assert_string_equal(signer_of(pw_keys_box(rig.keys, JOBS)->now), "jobs-2");
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_SAME);
@@ -169,8 +169,8 @@ keys_that_nobody_took_give_way_to_newer_ones(void **state)
     change("jobs-1", PW_KEY_RETIRED);
     change("jobs-2", PW_KEY_ACTIVE);
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
-    assert_string_equal(signer_of(pw_keys_take(pw_keys_box(rig.keys, JOBS))), "jobs-2");
-    assert_null(pw_keys_take(pw_keys_box(rig.keys, JOBS)));
+    assert_string_equal(signer_of(pw_terms_take(pw_keys_box(rig.keys, JOBS))), "jobs-2");
+    assert_null(pw_terms_take(pw_keys_box(rig.keys, JOBS)));
 }
 
 static void
@@ -186,7 +186,7 @@ a_folder_that_is_not_in_order_changes_nothing_and_is_told_once(void **state)
     write_key("z.pwkey", "");
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_REFUSED); /* another */
     assert_non_null(strstr(why.text, "z.pwkey:1: "));
-    assert_null(pw_keys_take(pw_keys_box(rig.keys, JOBS)));
+    assert_null(pw_terms_take(pw_keys_box(rig.keys, JOBS)));
     assert_int_equal(unlink(path_of("z.pwkey")), 0);
     change("jobs-2", PW_KEY_RETIRED);
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
@@ -211,14 +211,14 @@ a_generation_is_counted_when_it_takes_over_and_shown_by_who_took_it(void **state
 {
     (void)state;
     struct pw_why why = {0};
-    struct pw_keys_box *box = pw_keys_box(rig.keys, JOBS);
+    struct pw_terms_box *box = pw_keys_box(rig.keys, JOBS);
     assert_int_equal(pw_keys_generation(rig.keys), 1);
     assert_int_equal(atomic_load(&box->generation), 1);
     assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_NEW);
     assert_int_equal(pw_keys_look(rig.keys, true, &why), PW_KEYS_NEW);
     assert_int_equal(pw_keys_generation(rig.keys), 3);
     assert_int_equal(atomic_load(&box->generation), 1);
-    assert_int_equal(pw_keys_take(box)->generation, 3); /* the second was never taken */
+    assert_int_equal(pw_terms_take(box)->generation, 3); /* the second was never taken */
     assert_int_equal(atomic_load(&box->generation), 3);
     assert_null(pw_keys_refusal(rig.keys));
 
@@ -249,7 +249,7 @@ the_list_counts_beside_a_broken_file(void **state)
     add_to_list("jobs-2", 6);
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_REFUSED);
     assert_non_null(strstr(why.text, "/revoked: its version went down from 7 to 6"));
-    assert_string_equal(signer_of(pw_keys_take(pw_keys_box(rig.keys, JOBS))), "jobs-2");
+    assert_string_equal(signer_of(pw_terms_take(pw_keys_box(rig.keys, JOBS))), "jobs-2");
     assert_int_equal(pw_signer_usable(pw_keys_box(rig.keys, JOBS)->now->signer, 1),
                      PW_R_NONE);
 }
@@ -259,11 +259,11 @@ a_key_leaves_the_list_only_with_a_greater_version(void **state)
 {
     (void)state;
     struct pw_why why = {0};
-    struct pw_keys_box *box = pw_keys_box(rig.keys, JOBS);
+    struct pw_terms_box *box = pw_keys_box(rig.keys, JOBS);
     add_to_list("jobs-1", 7);
     change("jobs-2", PW_KEY_ACTIVE);
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
-    assert_string_equal(signer_of(pw_keys_take(box)), "jobs-2");
+    assert_string_equal(signer_of(pw_terms_take(box)), "jobs-2");
 
     write_key("revoked", "version: 7\n");
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_REFUSED);
@@ -276,7 +276,7 @@ a_key_leaves_the_list_only_with_a_greater_version(void **state)
     change("jobs-2", PW_KEY_RETIRED);
     write_key("revoked", "version: 8\n");
     assert_int_equal(pw_keys_look(rig.keys, false, &why), PW_KEYS_NEW);
-    assert_string_equal(signer_of(pw_keys_take(box)), "jobs-1");
+    assert_string_equal(signer_of(pw_terms_take(box)), "jobs-1");
     assert_int_equal(pw_signer_usable(box->now->signer, 1), PW_R_NONE);
 }
 
@@ -318,7 +318,7 @@ a_wall_without_keys_has_nothing_to_look_at(void **state)
 enum { TURNS = 40 };
 
 struct worker {
-    struct pw_keys_box *box;
+    struct pw_terms_box *box;
     atomic_bool stop;
     size_t taken;
     bool good;
@@ -332,8 +332,8 @@ work(void *arg)
     struct pw_span frame = pw_span_str("hello");
     uint8_t bytes[PW_TRAILER_MAX];
     while (!atomic_load(&worker->stop)) {
-        worker->taken += pw_keys_take(worker->box) != NULL;
-        const struct pw_channel_keys *keys = worker->box->now;
+        worker->taken += pw_terms_take(worker->box) != NULL;
+        const struct pw_terms *keys = worker->box->now;
         struct pw_sig_result result;
         bool made = pw_signer_sign(keys->signer, &frame, 1, 1, bytes) == PW_E_OK;
         struct pw_span trailer = {bytes, pw_signer_trailer_size(keys->signer)};
@@ -385,7 +385,7 @@ look_again(void *arg)
     enum pw_keys_news news = pw_keys_look(rig.keys, true, &why);
     complete = news == PW_KEYS_NEW;
     assert_true(complete || news == PW_KEYS_REFUSED);
-    const struct pw_channel_keys *taken = pw_keys_take(pw_keys_box(rig.keys, JOBS));
+    const struct pw_terms *taken = pw_terms_take(pw_keys_box(rig.keys, JOBS));
     assert_int_equal(complete, taken != NULL);
     assert_string_equal(signer_of(pw_keys_box(rig.keys, JOBS)->now), "jobs-1");
 }

@@ -24,7 +24,9 @@ struct signing {
     struct pw_keyring *ring;
     struct pw_signer *signer[KEYS];
     struct pw_verifier *verifier;
-    struct pw_keys_box box;
+    struct pw_terms_box box;
+    struct pw_settings *settings; /* what the second key comes with */
+    struct pw_config *config;
     size_t turn_at;     /* the second key waits once so many have left; 0: never */
     uint64_t seq[KEYS]; /* of the last message of each key */
     char batches[MESSAGES_MAX * 8]; /* "A3 B1": three of the first key, one of the second */
@@ -43,17 +45,22 @@ name_of(const struct signing *signing, const uint8_t id[static 8], size_t *key)
     return '?';
 }
 
-/* What pw_keys_look does when the folder has changed: the relay frees it with the box. */
+/* As after a change of the folder. */
 static void
 change_keys(struct signing *signing)
 {
-    struct pw_channel_keys *next = calloc(1, sizeof *next);
+    struct pw_why why = {0};
+    struct pw_channel *channel = &signing->settings->channels[0];
+    struct pw_terms *next = pw_terms_new(
+        &(struct pw_terms_source){
+            .config = signing->config,
+            .channel = channel,
+            .ring = signing->ring,
+            .generation = 2,
+        },
+        &why);
     assert_non_null(next);
-    next->ring = pw_keyring_share(signing->ring);
-    next->signer = pw_signer_new(signing->ring, "second", "jobs", PW_DIR_FORWARD, 2, NULL);
-    assert_non_null(next->signer);
-    struct pw_channel_keys *never_taken = atomic_exchange(&signing->box.next, next);
-    assert_null(never_taken);
+    pw_terms_leave(&signing->box, next);
 }
 
 /* Each message that leaves is the one that came, has a true signature, and the next number.
@@ -105,25 +112,31 @@ signing_close(struct signing *signing)
     for (size_t i = 0; i < KEYS; i++) {
         pw_signer_free(&signing->signer[i]);
     }
-    if (signing->box.now != NULL) { /* the second key was taken over */
-        pw_signer_free(&signing->box.now->signer);
-        pw_keyring_free(&signing->box.now->ring);
-        free(signing->box.now);
-    }
+    pw_terms_box_close(&signing->box);
+    pw_config_free(&signing->config);
+    pw_settings_free(&signing->settings);
     pw_verifier_free(&signing->verifier);
     pw_keyring_free(&signing->ring);
 }
+
+static const char second[] = "state = \"state\"\nkeys = \"keys\"\nchannel\n    jobs\n"
+                             "        in\n            bind = \"ipc:///tmp/none-in\"\n"
+                             "        out\n            bind = \"ipc:///tmp/none-out\"\n"
+                             "        policy = \"p\"\n        sign = \"second\"\n"
+                             "policy\n    p\n        allow = \"a:B\"\n";
 
 static bool
 signing_open(struct signing *signing, struct rig *rig, struct script *script)
 {
     *signing = (struct signing){.ring = pw_keyring_new()};
+    signing->settings = pw_settings_parse(second, "wall.conf", NULL);
+    signing->config = signing->settings == NULL ? NULL : pw_config_over(signing->settings);
     script->leaves = check_signed;
     script->arg = signing;
-    rig->keys = &signing->box;
+    rig->terms = &signing->box;
     rig->options = (struct pw_pipeline_options){0};
-    if (signing->ring == NULL || !add_key(signing->ring, "first") ||
-        !add_key(signing->ring, "second")) {
+    if (signing->ring == NULL || signing->config == NULL ||
+        !add_key(signing->ring, "first") || !add_key(signing->ring, "second")) {
         return false;
     }
     signing->signer[0] =

@@ -418,7 +418,7 @@ work(const void *arg)
     bool good = put("state/a/new", "x") && can_read(at("state/a/new")) &&
                 rename(at("state/a/new"), at("state/b/moved")) == 0 &&
                 unlink(at("state/b/moved")) == 0 && mkdir(at("state/c"), 0700) == 0 &&
-                rmdir(at("state/c")) == 0;
+                unlinkat(AT_FDCWD, at("state/c"), AT_REMOVEDIR) == 0;
     good = good && can_read(at("keys/a")) && can_read(at("keys/linked")) &&
            can_read(at("etc/wall.conf"));
     started = pthread_create(&thread, NULL, touch_outside, &confined) == 0 &&

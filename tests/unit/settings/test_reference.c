@@ -55,9 +55,9 @@ format_row(const struct pw_row *row, char out[static ROW_MAX])
     if (row->fallback != NULL) {
         snprintf(fallback, sizeof fallback, "`%s`", row->fallback);
     }
-    snprintf(out, ROW_MAX, "| `%s`%s | %s | %s | %s |\n", row->path,
-             row->flags == PW_ROW_REPEAT ? " …" : "", kind,
-             row->flags == PW_ROW_REQUIRED ? "required" : fallback, row->doc);
+    snprintf(out, ROW_MAX, "| `%s`%s%s | %s | %s | %s |\n", row->path,
+             (row->flags & PW_ROW_REPEAT) != 0 ? " …" : "", pw_row_is_live(row) ? " ↻" : "",
+             kind, (row->flags & PW_ROW_REQUIRED) != 0 ? "required" : fallback, row->doc);
 }
 
 static void
