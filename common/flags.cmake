@@ -32,6 +32,10 @@ if(PW_SANITIZE)
 elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
   target_compile_definitions(pw_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release") # the same program wherever it is built
+  target_compile_options(
+    pw_flags INTERFACE -ffile-prefix-map=${PROJECT_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+endif()
 if(PW_FUZZ)
   target_compile_options(pw_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
