@@ -68,7 +68,7 @@ compare(const struct call *call, struct scmp_arg_cmp out[static 2])
         const struct test *test = &call->tests[i];
         uint64_t value = test->own_pid ? (uint64_t)getpid() : test->value;
         if (test->kind == KIND_IS) {
-            out[count++] = SCMP_CMP(test->arg, SCMP_CMP_EQ, value);
+            out[count++] = SCMP_CMP(test->arg, SCMP_CMP_EQ, value, 0);
         } else if (test->kind == KIND_BITS) {
             out[count++] = SCMP_CMP(test->arg, SCMP_CMP_MASKED_EQ, test->mask, value);
         }

@@ -51,11 +51,13 @@ static const struct {
     const char *name;
     const char *pass; /* audit.pass; NULL: a bare zmq_proxy */
     bool without_log;
+    bool without_sandbox;
 } subjects[] = {
-    {"zmq_proxy", NULL, false},
-    {"picklewall, no log", "each", true}, /* wall_without_log.c */
-    {"picklewall, summary", "summary", false},
-    {"picklewall", "each", false},
+    {"zmq_proxy", NULL, false, false},
+    {"picklewall, no log", "each", true, false}, /* wall_without_log.c */
+    {"picklewall, summary", "summary", false, false},
+    {"picklewall, no sandbox", "each", false, true},
+    {"picklewall", "each", false, false},
 };
 
 static char payload[LARGE];
@@ -140,6 +142,9 @@ start(size_t subject, const char *in, const char *out)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (subjects[subject].pass == NULL) {
         run_zmq_proxy(in, out);
+    }
+    if (subjects[subject].without_sandbox) {
+        setenv("PICKLEWALL_SANDBOX", "off", 1);
     }
     run_wall(subjects[subject].without_log ? without_log : binary, in, out,
              subjects[subject].pass);
