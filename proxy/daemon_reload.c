@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/settings/live.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/sandbox.h"
 
 enum { KEYS_MS = 1000 /* how often the key folder is looked at */ };
 
@@ -155,6 +156,7 @@ change_config(struct pw_daemon *self, struct pw_why *why)
     PW_CLEANUP(pw_settings_free)
     struct pw_settings *settings = pw_settings_load(self->settings->file, why);
     if (settings == NULL) {
+        pw_sandbox_remark(self->settings->file, why);
         return PW_E_CONFIG;
     }
     next = pw_config_own(&settings);

@@ -324,6 +324,8 @@ pw_keys_change(struct pw_keys *keys, struct pw_config **next, struct pw_why *why
     if (err == PW_E_OK) {
         keys->look = look;
         keys->refused = false;
+    } else if (folder != NULL) {
+        pw_sandbox_remark(folder, why);
     }
     return err;
 }

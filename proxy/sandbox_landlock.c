@@ -15,6 +15,8 @@
 enum {
     CREATE_VERSION = 1, /* LANDLOCK_CREATE_RULESET_VERSION */
     PATH_BENEATH = 1,   /* LANDLOCK_RULE_PATH_BENEATH */
+    NET_PORT = 2,       /* LANDLOCK_RULE_NET_PORT */
+    NET_ABI = 4,
 };
 
 struct ruleset {
@@ -27,6 +29,13 @@ struct path_beneath {
     uint64_t allowed;
     int32_t parent;
 } __attribute__((packed));
+
+struct net_port {
+    uint64_t allowed;
+    uint64_t port;
+};
+
+enum net_access { CONNECT_TCP = 2 }; /* LANDLOCK_ACCESS_NET_CONNECT_TCP */
 
 enum scope { SCOPE_ABSTRACT_UNIX = 1, SCOPE_SIGNAL = 2 };
 
@@ -86,6 +95,7 @@ pw_landlock_begin(struct pw_landlock *rules, int abi, bool abstract)
 {
     struct ruleset set = {
         .fs = known[abi],
+        .net = CONNECT_TCP,
         .scoped = SCOPE_SIGNAL | (abstract ? 0 : SCOPE_ABSTRACT_UNIX),
     };
     rules->abi = abi;
@@ -111,6 +121,14 @@ pw_landlock_permit(struct pw_landlock *rules, const char *path,
         return true;
     }
     return errno == EBADFD; /* a pipe or a socket, which no rule can name or refuse */
+}
+
+bool
+pw_landlock_permit_port(struct pw_landlock *rules, unsigned port)
+{
+    struct net_port rule = {.allowed = CONNECT_TCP, .port = port};
+    return rules->abi < NET_ABI ||
+           syscall(SYS_landlock_add_rule, rules->fd, NET_PORT, &rule, 0) == 0;
 }
 
 bool

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Landlock (landlock(7)): which files this process, and every thread it makes from then on,
- * may still open, make and remove. Raw system calls, for Debian's C library has no others;
- * known are ABI 1 to 7, what an older kernel lacks is left out.
+ * may still open, make and remove, and which ports it may connect to. Raw system calls, for
+ * Debian's C library has no others; known are ABI 1 to 7, what an older kernel lacks is
+ * left out.
  */
 #ifndef PW_PROXY_SANDBOX_LANDLOCK_H
 #define PW_PROXY_SANDBOX_LANDLOCK_H
@@ -46,6 +47,12 @@ PW_CHECK_RESULT bool pw_landlock_begin(struct pw_landlock *rules, int abi, bool 
  */
 PW_CHECK_RESULT bool pw_landlock_permit(struct pw_landlock *rules, const char *path,
                                         enum pw_landlock_rights rights);
+
+/*
+ * Permit connections over tcp to a port of any host. Nothing before ABI 4, which leaves all
+ * of them open. False when the kernel refuses; errno says why.
+ */
+PW_CHECK_RESULT bool pw_landlock_permit_port(struct pw_landlock *rules, unsigned port);
 
 /*
  * Put the rules in force for the calling thread and those it makes. No new privileges must

@@ -15,6 +15,8 @@
 enum part { PART_ITSELF, PART_BESIDE, PART_LOG, PART_MADE, PART_NOTHING };
 enum when { WHEN_ALWAYS, WHEN_HOSTS, WHEN_STDOUT, WHENS };
 
+enum { DNS_PORT = 53 };
+
 struct of_setting {
     const char *setting;
     enum part part;
@@ -43,7 +45,7 @@ static const struct {
 
 /* --- endpoints ----------------------------------------------------------------------- */
 
-/* Go on with each endpoint, also those that the wall itself chose, until it says false. */
+/* Called with each endpoint until it says false. */
 typedef bool endpoint_fn(void *arg, const char *address, bool bind);
 
 static bool
@@ -98,24 +100,22 @@ pw_sandbox_abstract(const struct pw_settings *settings)
            !each_endpoint(settings, has_path, NULL);
 }
 
-/* Of tcp, the part behind a source address. Interfaces by name need no host's name. */
+static const char tcp[] = "tcp://";
+
+/* Also of what is no tcp, or is bound: an interface has a name, too, but needs no look-up.
+ */
 static bool
 is_number(void *arg, const char *address, bool bind)
 {
     (void)arg;
     char host[256];
-    struct in6_addr ignored;
-    if (bind || strncmp(address, "tcp://", 6) != 0) {
+    struct in_addr ignored;
+    const char *colon = strrchr(address, ':');
+    if (bind || strncmp(address, tcp, strlen(tcp)) != 0 || address[strlen(tcp)] == '[') {
         return true;
     }
-    const char *source = strchr(address, ';');
-    const char *begin = source != NULL ? source + 1 : address + 6;
-    const char *colon = strrchr(begin, ':');
-    size_t len = colon != NULL ? (size_t)(colon - begin) : strlen(begin);
-    if (len > 1 && begin[0] == '[') {
-        return true;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)len, begin);
+    const char *begin = address + strlen(tcp);
+    snprintf(host, sizeof host, "%.*s", (int)(colon - begin), begin);
     return inet_pton(AF_INET, host, &ignored) == 1;
 }
 
@@ -128,6 +128,10 @@ pw_sandbox_hosts(const struct pw_settings *settings)
 static bool
 permit_endpoint(void *arg, const char *address, bool bind)
 {
+    if (!bind && strncmp(address, tcp, strlen(tcp)) == 0) {
+        return pw_landlock_permit_port(
+            arg, (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    }
     if (!bind || strncmp(address, "ipc://", 6) != 0 || address[6] == '@') {
         return true;
     }
@@ -276,8 +280,10 @@ pw_sandbox_permit(struct pw_landlock *rules, const struct pw_settings *settings)
         [WHEN_STDOUT] = settings->audit_stdout || is_dash(settings->audit_file) ||
                         is_dash(settings->audit_mirror),
     };
-    bool good = permit_configuration(rules, settings) &&
-                each_endpoint(settings, permit_endpoint, rules);
+    bool good =
+        permit_configuration(rules, settings) &&
+        each_endpoint(settings, permit_endpoint, rules) &&
+        (!now[WHEN_HOSTS] || pw_landlock_permit_port(rules, DNS_PORT)); /* long answers */
     for (size_t i = 0; good && i < pw_row_count; i++) {
         if (pw_rows[i].base == PW_BASE_SETTINGS && pw_rows[i].type == PW_TYPE_PATH) {
             good = permit_setting(rules, settings, &pw_rows[i]);

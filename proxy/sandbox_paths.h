@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which paths a configuration leads to, as Landlock rules. The rows are sandbox_paths.def.
+ * Which paths and ports a configuration leads to, as Landlock rules. The rows are
+ * sandbox_paths.def.
  */
 #ifndef PW_PROXY_SANDBOX_PATHS_H
 #define PW_PROXY_SANDBOX_PATHS_H
@@ -9,9 +10,9 @@
 #include "proxy/sandbox_landlock.h"
 
 /*
- * Permit what `settings` need while the wall runs: what is there now, for a folder that is
- * made later, or in the place of another, is a different one. False when the kernel refuses
- * a rule; errno says why.
+ * Permit what `settings` need while the wall runs. Of paths what is there now, for a folder
+ * that is made later, or in the place of another, is a different one. False when the kernel
+ * refuses a rule; errno says why.
  */
 PW_CHECK_RESULT bool pw_sandbox_permit(struct pw_landlock *rules,
                                        const struct pw_settings *settings);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <net/ethernet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static const bool sanitized = true;
 static const bool sanitized = false;
 #endif
 
-static char folder[64]; /* with state, keys, outside, and links among them */
+static char endpoint[64]; /* one more, of the output */
+static char folder[64];   /* with state, keys, outside, and links among them */
 
 static const char *
 at(const char *name)
@@ -71,12 +73,13 @@ settings_of(const char *more)
 {
     struct pw_why why = {0};
     char text[2048];
-    snprintf(text, sizeof text,
-             "state = \"%s/state\"\nkeys = \"%s/keys\"\n%schannel\n    jobs\n        in\n"
-             "            bind = \"ipc://%s/sockets/in\"\n        out\n"
-             "            bind = \"tcp://127.0.0.1:*\"\n        policy = \"p\"\n"
-             "policy\n    p\n        allow = \"a:B\"\n",
-             folder, folder, more, folder);
+    snprintf(
+        text, sizeof text,
+        "state = \"%s/state\"\nkeys = \"%s/keys\"\n%schannel\n    jobs\n        in\n"
+        "            bind = \"ipc://%s/sockets/in\"\n        out\n"
+        "            bind = \"tcp://127.0.0.1:*\"\n            %s\n        policy = \"p\"\n"
+        "policy\n    p\n        allow = \"a:B\"\n",
+        folder, folder, more, folder, endpoint);
     struct pw_settings *settings = pw_settings_parse(text, at("etc/wall.conf"), &why);
     if (settings == NULL) {
         fprintf(stderr, "%s\n", why.text);
@@ -492,6 +495,59 @@ the_kernel_says_so_too(void **state)
     assert_int_equal(inside("", limits_are_set, NULL), 0);
 }
 
+struct listener {
+    int fd;
+    unsigned port;
+};
+
+static struct listener
+listen_anywhere(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof any;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&any, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&any, &size), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    return (struct listener){fd, ntohs(any.sin_port)};
+}
+
+/* 0, or errno. */
+static int
+reach(unsigned port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    PW_CLEANUP(pw_file_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return connect(fd, (struct sockaddr *)&to, sizeof to) == 0 ? 0 : errno;
+}
+
+static int
+reach_both(const void *arg)
+{
+    const struct listener *to = arg;
+    return reach(to[0].port) == 0 && reach(to[1].port) == EACCES ? GOOD : BAD;
+}
+
+static void
+only_ports_of_endpoints_can_be_connected_to(void **state)
+{
+    (void)state;
+    const struct listener to[] = {listen_anywhere(), listen_anywhere()};
+    if (pw_landlock_abi() < 4) {
+        print_message("Landlock of this kernel knows no ports\n");
+        return;
+    }
+    snprintf(endpoint, sizeof endpoint, "connect = \"tcp://127.0.0.1:%u\"", to[0].port);
+    assert_int_equal(inside("", reach_both, to), 0);
+    assert_int_equal(inside("sandbox = \"off\"\n", reach_both, to), BAD << 8);
+    endpoint[0] = '\0';
+    close(to[0].fd);
+    close(to[1].fd);
+}
+
 static int
 look_for_remarks(const void *arg)
 {
@@ -653,6 +709,8 @@ main(void)
         cmocka_unit_test_setup_teardown(the_kernel_says_so_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_path_that_is_new_is_told_from_one_that_is_missing,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_ports_of_endpoints_can_be_connected_to, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(
             less_than_all_is_level_2_and_refused_where_all_is_required, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_kernels_are_asked_for_what_they_know, set_up,
