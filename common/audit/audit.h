@@ -123,6 +123,7 @@ struct pw_audit_counts {
     uint64_t summarised; /* pass records counted in summaries instead of lines */
     uint64_t lost;       /* records given up: by abort, with `degrade`, past the reserve */
     uint64_t errors;     /* failed writes and syncs */
+    uint64_t chain_size; /* number of the newest line, over all starts of the log */
     uint64_t reopens;    /* orders of pw_audit_reopen that were carried out */
     int trouble;         /* errno, while the log cannot be written; or 0 */
     bool scarce;         /* less room on the disk than space_critical */

@@ -421,6 +421,7 @@ end_round(struct pw_audit *audit, const struct round *round)
     audit->lost_unsaid += round->lost;
     audit->urgent = audit->urgent || round->made < round->count;
     audit->counts.written += round->lines;
+    audit->counts.chain_size = pw_chain_next(audit->chain) - 1;
     audit->counts.errors += round->err != PW_E_OK;
     audit->counts.reopens += round->reopens;
     memcpy(audit->counts.missed, audit->missed, sizeof audit->missed);
