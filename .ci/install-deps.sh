@@ -10,10 +10,12 @@ packages_of() {
     case $1 in
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config
-        echo libzmq3-dev libczmq-dev libsodium-dev libseccomp-dev libjansson-dev zlib1g-dev liblzma-dev libbz2-dev
+        echo libzmq3-dev libczmq-dev libsodium-dev libseccomp-dev libjansson-dev libmicrohttpd-dev zlib1g-dev liblzma-dev libbz2-dev
         ;;
     test)
         echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux python3-yaml mandoc zsh systemd
+        # Who reads metrics, and who looks at the status page.
+        echo prometheus chromium python3-websocket
         # What the shipped policies are for.
         echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
         echo python3-joblib python3-dill python3-cloudpickle python3-msgpack

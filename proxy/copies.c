@@ -67,6 +67,25 @@ open_syslog(struct pw_copies *copies, const struct pw_settings *settings,
     return copies->syslog != NULL ? PW_E_OK : PW_E_CREATE;
 }
 
+static enum pw_err
+open_recent(struct pw_copies *copies, const struct pw_settings *settings,
+            struct pw_why *why)
+{
+    if (settings->http == NULL) {
+        return PW_E_OK;
+    }
+    copies->recent = pw_recent_new();
+    if (copies->recent == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
+    }
+    add(copies, (struct pw_audit_target){
+                    .name = "http",
+                    .send = pw_recent_send,
+                    .arg = copies->recent,
+                });
+    return PW_E_OK;
+}
+
 enum pw_err
 pw_copies_open(struct pw_copies *copies, const struct pw_settings *settings,
                struct pw_why *why)
@@ -78,6 +97,7 @@ pw_copies_open(struct pw_copies *copies, const struct pw_settings *settings,
         {"audit.stdout", open_stdout},
         {"audit.publish", open_publish},
         {"audit.syslog", open_syslog},
+        {"http", open_recent},
     };
     for (size_t i = 0; i < PW_COUNT(rows); i++) {
         struct pw_why plain = {0};
@@ -97,4 +117,5 @@ pw_copies_close(struct pw_copies *copies)
     pw_copy_stdout_close(&copies->out);
     pw_copy_socket_close(&copies->syslog);
     pw_publish_close(&copies->publish);
+    pw_recent_free(&copies->recent);
 }

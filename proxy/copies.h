@@ -8,11 +8,13 @@
 #include "common/audit/copy.h"
 #include "common/settings/settings.h"
 #include "proxy/publish.h"
+#include "proxy/recent.h"
 
 struct pw_copies {
     struct pw_copy_stdout *out;
     struct pw_copy_socket *syslog;
     struct pw_publish *publish;
+    struct pw_recent *recent; /* of the status page; NULL when there is none */
     struct pw_audit_target targets[PW_AUDIT_TARGETS];
     size_t count;
 };

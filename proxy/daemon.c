@@ -15,6 +15,7 @@
 #include "proxy/daemon_health.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/daemon_web.h"
 #include "proxy/notify.h"
 
 enum {
@@ -126,6 +127,7 @@ next_duty(const struct pw_daemon *self)
         duty = sooner(duty, pw_control_wait_ms(self->control));
     }
     duty = sooner(duty, pw_daemon_watchdog_wait_ms(self));
+    duty = sooner(duty, pw_daemon_web_wait_ms(self));
     if (pw_keys_settings(self->keys)->keys == NULL && !self->reload.untold) {
         return duty;
     }
@@ -159,6 +161,7 @@ watch(struct pw_daemon *self, struct pw_why *why)
         }
         zmq_poll(items, (int)(first + left), next_duty(self));
         pw_daemon_feed_watchdog(self);
+        pw_daemon_tell_web(self);
         if (items[0].revents != 0) {
             read_signals(self);
         }

@@ -174,6 +174,7 @@ make_relay(struct pw_daemon *self, struct pw_lane *lane, struct pw_why *why)
             .audit_channel = number,
             .store = self->store,
             .keep_ns = (uint64_t)self->settings->quarantine_max_age_ms * ns_per_ms,
+            .measure = self->settings->http != NULL,
             .drain_timeout_ms = self->settings->drain_timeout_ms,
             .order = &self->order,
         });

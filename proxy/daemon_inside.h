@@ -72,6 +72,7 @@ struct pw_reload {
 
 struct pw_release_desk; /* daemon_release.c */
 struct pw_keeper;       /* daemon_keeper.c */
+struct pw_daemon_web;   /* daemon_web.c */
 
 struct pw_daemon {
     const struct pw_settings *settings; /* of the start; in force: pw_keys_settings */
@@ -86,6 +87,7 @@ struct pw_daemon {
     struct pw_store *store;
     struct pw_release_desk *releases;
     struct pw_keeper *keeper;
+    struct pw_daemon_web *web; /* NULL: none is wanted */
     struct pw_lane *lanes;
     size_t lane_count;
     struct pw_reload reload;

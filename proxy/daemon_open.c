@@ -20,6 +20,7 @@
 #include "common/quarantine/store.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
+#include "proxy/daemon_web.h"
 #include "proxy/sandbox.h"
 
 static const uint64_t ns_per_ms = 1000000;
@@ -136,6 +137,7 @@ pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
         pw_daemon_make_lanes,
         pw_daemon_open_releases,
         pw_daemon_open_keeper,
+        pw_daemon_open_web,
     };
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         enum pw_err err = steps[i](self, why);
@@ -149,6 +151,7 @@ pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
 void
 pw_daemon_close(struct pw_daemon *self)
 {
+    pw_daemon_close_web(self);
     pw_daemon_close_releases(self);
     pw_daemon_close_lanes(self);
     pw_control_close(&self->control);

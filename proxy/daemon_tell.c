@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/settings/endpoint.h"
+#include "proxy/daemon_web.h"
 #include "proxy/sandbox.h"
 
 /* "listens on A, connects to B": `names` are the real addresses, in the order of `side`. */
@@ -82,6 +83,7 @@ pw_daemon_describe(const struct pw_daemon *self)
                    endpoint);
         }
     }
+    pw_daemon_describe_web(self);
     pw_log(PW_LOG_INFO, "%s is ready", PW_VERSION);
 }
 

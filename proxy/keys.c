@@ -405,3 +405,9 @@ pw_keys_refusal(const struct pw_keys *keys)
 {
     return keys->refused ? keys->why.text : NULL;
 }
+
+const struct pw_keyring *
+pw_keys_ring(const struct pw_keys *keys)
+{
+    return keys->ring;
+}

@@ -66,6 +66,9 @@ void pw_keys_describe(const struct pw_keys *keys, struct pw_json *json);
 /* The newest generation; a channel has taken it when its box says the same. */
 unsigned pw_keys_generation(const struct pw_keys *keys);
 
+/* All that are in force; NULL when no folder is set. Until the next look. */
+const struct pw_keyring *pw_keys_ring(const struct pw_keys *keys);
+
 /* Why the folder was refused when it was last looked at; NULL when it is in order. */
 const char *pw_keys_refusal(const struct pw_keys *keys);
 

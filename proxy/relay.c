@@ -108,6 +108,8 @@ show_counts(struct pw_relay *relay)
     atomic_store_explicit(&shown->quarantined, counts->quarantined, memory_order_relaxed);
     atomic_store_explicit(&shown->dropped, counts->dropped, memory_order_relaxed);
     atomic_store_explicit(&shown->unstored, counts->unstored, memory_order_relaxed);
+    relay->meter.now[PW_METER_QUEUE] = relay->queue.count;
+    pw_meter_show(&relay->meter);
 }
 
 /* Say that this relay is alive. */
@@ -269,6 +271,21 @@ batch_size(struct pw_relay *relay)
     return (ready & PW_READY_OUT) != 0 ? most : 1;
 }
 
+/* One judgement a burst is timed: reading a clock takes as long as a small message does. */
+static void
+judge_one(struct pw_relay *relay, const struct pw_message *message,
+          struct pw_decision *decision)
+{
+    bool timing = relay->timing;
+    relay->timing = false;
+    uint64_t start = timing ? pw_clock_steady() : 0;
+    pw_pipeline_judge(relay->options.pipe, message->frames, message->count, relay->now,
+                      decision);
+    if (timing) {
+        pw_meter_scan(&relay->meter, pw_clock_steady() - start);
+    }
+}
+
 /*
  * Judge the oldest message, and with it as many behind it as share a signature: those that
  * are here already, up to one that is not a clean pass, for the pipeline keeps the findings
@@ -289,7 +306,7 @@ judge_some(struct pw_relay *relay)
     do {
         const struct pw_message *message = queue_at(&relay->queue, relay->judged);
         decision = &relay->decisions[relay->judged++];
-        pw_pipeline_judge(pipe, message->frames, message->count, relay->now, decision);
+        judge_one(relay, message, decision);
         bytes += message->bytes;
     } while (relay->judged < most && bytes < BATCH_BYTES && decision->reason == PW_R_NONE);
     pw_pipeline_close(pipe);
@@ -325,6 +342,7 @@ static void
 finish(struct pw_relay *relay, size_t bytes, size_t frames, char *detail)
 {
     queue_pop(&relay->queue, bytes);
+    pw_meter_decision(&relay->meter, decision_of(relay));
     record_decision(relay, frames, detail);
     relay->judged--;
     relay->first++;
@@ -394,6 +412,7 @@ forward(struct pw_relay *relay)
     }
     relay->refused = false;
     relay->counts.forwarded++;
+    pw_meter_add(&relay->meter, PW_METER_BYTES_OUT, bytes);
     finish(relay, bytes, frames, detail.len > 0 ? detail_text(&detail) : NULL);
     return SETTLED;
 }
@@ -598,8 +617,10 @@ receive(struct pw_relay *relay)
     size_t count = relay->port->ops->receive(relay->port, relay->burst, BURST);
     for (size_t i = 0; i < count; i++) {
         queue_push(&relay->queue, relay->burst[i]);
+        pw_meter_add(&relay->meter, PW_METER_BYTES_IN, relay->burst[i].bytes);
     }
     relay->counts.received += count;
+    relay->timing = relay->options.measure && count > 0;
     relay->refused = relay->refused && count == 0;
     return count;
 }
@@ -985,4 +1006,10 @@ pw_relay_counts_now(struct pw_relay *relay)
         .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
         .unstored = atomic_load_explicit(&shown->unstored, memory_order_relaxed),
     };
+}
+
+struct pw_meter *
+pw_relay_meter(struct pw_relay *relay)
+{
+    return &relay->meter;
 }

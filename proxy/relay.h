@@ -11,6 +11,7 @@
 
 #include "common/audit/audit.h"
 #include "common/quarantine/store.h"
+#include "proxy/meter.h"
 #include "proxy/pipeline.h"
 #include "proxy/port.h"
 #include "proxy/release.h"
@@ -35,6 +36,7 @@ struct pw_relay_options {
     int audit_channel;
     struct pw_store *store;
     uint64_t keep_ns; /* entries of the quarantine are wanted for so long; 0: for ever */
+    bool measure;     /* time one judgement a burst */
     int drain_timeout_ms;
     const atomic_int *order; /* enum pw_order */
 };
@@ -80,5 +82,8 @@ struct pw_relay_pulse pw_relay_pulse(struct pw_relay *relay);
  * last burst, each number for itself. The other members are zero.
  */
 struct pw_relay_counts pw_relay_counts_now(struct pw_relay *relay);
+
+/* The same of what else it counts; pw_meter_read reads it. The relay's. */
+struct pw_meter *pw_relay_meter(struct pw_relay *relay);
 
 #endif

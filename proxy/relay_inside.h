@@ -46,6 +46,8 @@ struct pw_relay {
     const char *full; /* the setting that the newest refusal ran into; NULL: none */
     struct pw_relay_counts counts;
     struct pw_shown shown;
+    struct pw_meter meter;
+    bool timing;        /* the next judgement is measured */
     size_t judged;      /* so many of the oldest messages are, */
     size_t first;       /* and from here on stands what was decided; see judge_some */
     uint64_t signed_at; /* by `now` */

@@ -119,10 +119,22 @@ is_number(void *arg, const char *address, bool bind)
     return inet_pton(AF_INET, host, &ignored) == 1;
 }
 
+/* The web server's HOST:PORT, or none. */
+static bool
+has_number_for_http(const struct pw_settings *settings)
+{
+    char address[300];
+    if (settings->http == NULL) {
+        return true;
+    }
+    snprintf(address, sizeof address, "tcp://%s", settings->http);
+    return is_number(NULL, address, false);
+}
+
 bool
 pw_sandbox_hosts(const struct pw_settings *settings)
 {
-    return !each_endpoint(settings, is_number, NULL);
+    return !each_endpoint(settings, is_number, NULL) || !has_number_for_http(settings);
 }
 
 static bool

@@ -143,6 +143,23 @@ pw_endpoint_check(const char *address, bool bind, struct pw_why *why)
                    address);
 }
 
+enum pw_err
+pw_listen_check(const char *address, struct pw_why *why)
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || !is_port(colon + 1)) {
+        return pw_fail(why, PW_E_CONFIG, "\"%.120s\" has no port; write 127.0.0.1:9101",
+                       address);
+    }
+    struct pw_span host = {(const uint8_t *)address, (size_t)(colon - address)};
+    return is_host(host)
+               ? PW_E_OK
+               : pw_fail(why, PW_E_CONFIG,
+                         "\"%.120s\" has no usable host; write 127.0.0.1%s, or brackets "
+                         "around IPv6: [::1]%s",
+                         address, colon, colon);
+}
+
 static bool
 takes_every_address(struct pw_span host)
 {

@@ -13,6 +13,9 @@
 PW_CHECK_RESULT enum pw_err pw_endpoint_check(const char *address, bool bind,
                                               struct pw_why *why);
 
+/* HOST:PORT, as a server listens on it. PW_E_CONFIG with such a sentence. */
+PW_CHECK_RESULT enum pw_err pw_listen_check(const char *address, struct pw_why *why);
+
 /* Binding both must fail: the same text, or one TCP port where either takes every address.
  */
 bool pw_endpoint_clash(const char *a, const char *b);

@@ -20,6 +20,7 @@ enum pw_type {
     PW_TYPE_DURATION,
     PW_TYPE_SPACE,   /* a SIZE, or a share of the file system: "5%" is stored as -5 */
     PW_TYPE_ADDRESS, /* an endpoint that is bound */
+    PW_TYPE_LISTEN,  /* HOST:PORT that is listened on */
     PW_TYPE_FRAMES,
     PW_TYPE_ENDPOINT,
     PW_TYPE_POLICY,

@@ -81,6 +81,8 @@ pw_settings_free(struct pw_settings **settings)
     free(it->audit_key);
     free(it->audit_mirror);
     free(it->audit_publish);
+    free(it->http);
+    free(it->http_name);
     free(it->audit_syslog_socket);
     pw_zpl_free(&it->source);
     free(it);

@@ -90,6 +90,8 @@ struct pw_settings {
     char *keys;    /* folder; NULL when not set */
     char *control; /* socket; absolute, or "-" */
     char *instance;
+    char *http;      /* HOST:PORT; NULL: none */
+    char *http_name; /* NULL: none */
     int drain_timeout_ms;
     int sandbox;       /* enum pw_sandbox_setting */
     bool sandbox_kill; /* a refused system call is the end */

@@ -239,6 +239,14 @@ read_address(const struct pw_row *row, const char *text, void *field, struct pw_
 }
 
 static enum pw_err
+read_listen(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
+{
+    (void)row;
+    enum pw_err err = text[0] == '\0' ? PW_E_OK : pw_listen_check(text, why);
+    return err == PW_E_OK ? store_text(field, text, why) : err;
+}
+
+static enum pw_err
 read_frames(const struct pw_row *row, const char *text, void *field, struct pw_why *why)
 {
     (void)row;
@@ -251,7 +259,7 @@ static read_fn *const readers[] = {
     [PW_TYPE_CHOICE] = read_choice, [PW_TYPE_INT] = read_int,
     [PW_TYPE_SIZE] = read_size,     [PW_TYPE_DURATION] = read_duration,
     [PW_TYPE_SPACE] = read_space,   [PW_TYPE_ADDRESS] = read_address,
-    [PW_TYPE_FRAMES] = read_frames,
+    [PW_TYPE_LISTEN] = read_listen, [PW_TYPE_FRAMES] = read_frames,
 };
 
 enum pw_err

@@ -14,13 +14,21 @@
 enum { ROW_MAX = 1024 };
 
 static const char *const kinds[] = {
-    [PW_TYPE_NAME] = "name",           [PW_TYPE_KEY] = "name of a key",
-    [PW_TYPE_PATH] = "path",           [PW_TYPE_BOOL] = "yes or no",
-    [PW_TYPE_CHOICE] = "choice",       [PW_TYPE_INT] = "number",
-    [PW_TYPE_SIZE] = "size",           [PW_TYPE_DURATION] = "duration",
-    [PW_TYPE_SPACE] = "share or size", [PW_TYPE_ADDRESS] = "endpoint",
-    [PW_TYPE_FRAMES] = "frame rules",  [PW_TYPE_ENDPOINT] = "endpoint",
-    [PW_TYPE_POLICY] = "policy",       [PW_TYPE_INCLUDE] = "policy",
+    [PW_TYPE_NAME] = "name",
+    [PW_TYPE_KEY] = "name of a key",
+    [PW_TYPE_PATH] = "path",
+    [PW_TYPE_BOOL] = "yes or no",
+    [PW_TYPE_CHOICE] = "choice",
+    [PW_TYPE_INT] = "number",
+    [PW_TYPE_SIZE] = "size",
+    [PW_TYPE_DURATION] = "duration",
+    [PW_TYPE_SPACE] = "share or size",
+    [PW_TYPE_ADDRESS] = "endpoint",
+    [PW_TYPE_LISTEN] = "address and port",
+    [PW_TYPE_FRAMES] = "frame rules",
+    [PW_TYPE_ENDPOINT] = "endpoint",
+    [PW_TYPE_POLICY] = "policy",
+    [PW_TYPE_INCLUDE] = "policy",
     [PW_TYPE_ENTRY] = "entry",
 };
 
@@ -128,6 +136,8 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
         "PICKLEWALL_KEYS",
         "PICKLEWALL_CONTROL",
         "PICKLEWALL_INSTANCE",
+        "PICKLEWALL_HTTP",
+        "PICKLEWALL_HTTP_NAME",
         "PICKLEWALL_DRAIN_TIMEOUT",
         "PICKLEWALL_SANDBOX",
         "PICKLEWALL_SANDBOX_VIOLATION",
