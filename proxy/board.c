@@ -205,6 +205,8 @@ write_channel(const struct pw_board *board, struct pw_json *json,
     pw_json_uint(json, "pass", channel->forwarded);
     pw_json_uint(json, "quarantine", channel->quarantined);
     pw_json_uint(json, "drop", channel->dropped);
+    pw_json_uint(json, "producers", channel->connections[0]);
+    pw_json_uint(json, "consumers", channel->connections[1]);
     pw_json_uint(json, "queue", channel->slots[PW_METER_QUEUE]);
     pw_json_uint(json, "bytes_in", channel->slots[PW_METER_BYTES_IN]);
     pw_json_uint(json, "bytes_out", channel->slots[PW_METER_BYTES_OUT]);

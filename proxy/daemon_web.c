@@ -38,6 +38,20 @@ copy_name(char *out, size_t room, const char *name)
 }
 
 static void
+fill_peers(const struct pw_peers *peers, struct pw_metrics_channel *out)
+{
+    for (size_t side = 0; side < 2; side++) {
+        const struct pw_peer_counts *counts = &peers->counts[side];
+        out->connections[side] =
+            atomic_load_explicit(&counts->connections, memory_order_relaxed);
+        for (size_t what = 0; what < PW_PEER_WHATS; what++) {
+            out->peers[side][what] =
+                atomic_load_explicit(&counts->whats[what], memory_order_relaxed);
+        }
+    }
+}
+
+static void
 fill_channel(const struct pw_daemon *self, size_t number, struct pw_metrics_channel *out)
 {
     const struct pw_lane *lane = &self->lanes[number];
@@ -47,6 +61,7 @@ fill_channel(const struct pw_daemon *self, size_t number, struct pw_metrics_chan
     copy_name(out->in, sizeof out->in, lane->inputs);
     copy_name(out->out, sizeof out->out, lane->outputs);
     out->ended = lane->ended;
+    fill_peers(&lane->peers, out);
     if (lane->relay == NULL) {
         return;
     }

@@ -113,6 +113,7 @@ function channelCard(channel) {
     ["quarantined", number(channel.quarantine), channel.quarantine > 0 ? "bad" : ""],
     ["dropped", number(channel.drop), channel.drop > 0 ? "bad" : ""],
     ["waiting", number(channel.queue), channel.queue > 0 ? "warn" : ""],
+    ["producers, consumers", `${number(channel.producers)}, ${number(channel.consumers)}`],
     ["policy", channel.policy],
   ];
   if (channel.scans > 0) rows.push(["a judgement takes", duration(channel.scan_ns / channel.scans)]);
