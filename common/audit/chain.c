@@ -42,6 +42,7 @@ struct pw_chain {
     bool was_closed;            /* the log was, and nothing was added since */
     bool touched;               /* by a line of this process */
     bool was_here;              /* its key, which an earlier start has made */
+    bool key_made;              /* at this start */
     bool replaces; /* another chain, which `path` tells of until we have lines */
     bool save_failed;
 
@@ -306,12 +307,28 @@ miss_log(const struct pw_chain *chain, const char *log, struct pw_chain_resume *
     }
 }
 
+/* A log that goes on, or has been, was signed by a key that is not there any more. */
+static void
+miss_key(const struct pw_chain *chain, const char *log, struct pw_chain_resume *resume)
+{
+    bool goes_on = resume->what == PW_CHAIN_CONTINUED || resume->what == PW_CHAIN_RECOVERED;
+    if (chain->key_made && goes_on) {
+        (void)pw_fail(&resume->alarm, PW_E_FORMAT,
+                      "%s: the key that signed this log was gone, and a new one was made, "
+                      "which signs from here on. If nobody did that on purpose, put the "
+                      "old key back; to verify what it has signed give its public half "
+                      "with --key, too: the old audit.pub is audit.pub.old",
+                      log);
+    }
+}
+
 static enum pw_err
 resume_chain(struct pw_chain *chain, const char *log, struct pw_why *why)
 {
     struct pw_chain_resume resume;
     enum pw_err err = pw_chain_resume(chain->path, log, &chain->who, 1, &resume, why);
     miss_log(chain, log, &resume);
+    miss_key(chain, log, &resume);
     err = err == PW_E_OK ? tell(chain, &resume, why) : err;
     if (err != PW_E_OK) {
         return err;
@@ -359,6 +376,7 @@ open_state(struct pw_chain *chain, const struct pw_chain_options *options,
     const char *key = options->key != NULL ? options->key : path;
     /* One with another name may have been made beforehand, by hand. */
     chain->was_here = strcmp(key, path) == 0 && access(path, F_OK) == 0;
+    chain->key_made = access(key, F_OK) != 0;
     chain->key = pw_chain_key_open(key, why);
     if (chain->key == NULL || !pw_note_key_of(chain->key, &chain->who)) {
         return PW_E_CONFIG;

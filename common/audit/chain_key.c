@@ -63,6 +63,16 @@ check(const struct pw_key *key, const char *path, struct pw_why *why)
     return PW_E_OK;
 }
 
+/* The public half of another key: what that one has signed is verified with it. */
+static void
+keep_old(const char *place)
+{
+    char old[PATH_MAX];
+    if (snprintf(old, sizeof old, "%s.old", place) < (int)sizeof old) {
+        (void)rename(place, old); /* there may be none */
+    }
+}
+
 /* Only who verifies needs it, so trouble is no reason to stay closed. */
 static void
 publish(const struct pw_key *key, const char *path)
@@ -81,6 +91,7 @@ publish(const struct pw_key *key, const char *path)
     if (pw_file_read(place, &old) == PW_E_OK && pw_span_equal(pw_buf_span(&old), bytes)) {
         return;
     }
+    keep_old(place);
     if (pw_file_replace(place, bytes, 0644) != PW_E_OK) {
         pw_log(PW_LOG_WARN,
                "%s: %s; give whoever verifies the audit log the public half of %s", place,

@@ -88,20 +88,6 @@ rename_new(const char *from, const char *to)
     return link(from, to) == 0 ? unlink(from) : -1;
 }
 
-/* The names are on the disk when the folder is. */
-static void
-sync_folder(const char *path)
-{
-    struct parts parts = split(path);
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%.*s.", (int)parts.folder.len,
-             (const char *)parts.folder.ptr);
-    PW_CLEANUP(pw_file_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd); /* a folder that refuses keeps its files all the same */
-    }
-}
-
 enum pw_err
 pw_rotate_away(const char *path, dev_t dev, ino_t ino, uint64_t wall_ns, uint64_t seq,
                char old[static PATH_MAX], struct pw_why *why)
@@ -116,7 +102,7 @@ pw_rotate_away(const char *path, dev_t dev, ino_t ino, uint64_t wall_ns, uint64_
                            "%s: too long a path to put a date into; shorten it", path);
         }
         if (rename_new(path, old) == 0) {
-            sync_folder(path);
+            pw_file_sync_folder_of(path);
             return PW_E_OK;
         }
         if (errno != EEXIST) {

@@ -78,6 +78,8 @@ open_file(struct pw_sink *sink, struct pw_why *why)
     enum pw_err err = adopt(sink, fd, why);
     if (err != PW_E_OK) {
         close(fd);
+    } else if (sink->regular) {
+        pw_file_sync_folder_of(sink->path); /* it may be new: its name must not be lost */
     }
     return err;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/audit/beside.h"
@@ -19,6 +20,7 @@ enum {
 };
 
 static const uint64_t ns_per_ms = 1000000;
+static const char ts_member[] = "\"ts\":\"";
 static const char id_member[] = "\"id\":\"";
 static const char entry_member[] = "\"entry\":\"";
 static const char release_member[] = "\"what\":\"release\",\"outcome\":\"";
@@ -92,6 +94,31 @@ take_lines(struct pw_span bytes, struct pw_audit_told *told, struct pw_span *fir
     return PW_E_OK;
 }
 
+/*
+ * When a line was written, Unix milliseconds: its id grows also when the clock steps back,
+ * and may be ahead of what was stored since; `ts` is not.
+ */
+static uint64_t
+time_of(struct pw_span line, struct pw_span id)
+{
+    uint64_t ms = pw_ulid_ms((const char *)id.ptr);
+    struct tm utc = {0};
+    char text[sizeof "2026-11-22T10:15:00"];
+    const uint8_t *ts = memmem(line.ptr, line.len, ts_member, strlen(ts_member));
+    if (ts == NULL ||
+        (size_t)(line.ptr + line.len - ts) < strlen(ts_member) + sizeof text) {
+        return ms;
+    }
+    memcpy(text, ts + strlen(ts_member), sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    if (strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) == NULL) {
+        return ms;
+    }
+    time_t seconds = timegm(&utc);
+    uint64_t said = seconds < 0 ? 0 : (uint64_t)seconds * 1000;
+    return said < ms ? said : ms;
+}
+
 /* What is 30 s older than the last line of `bytes`; false when there is no line. */
 static bool
 set_since(struct pw_span bytes, char since[static PW_ULID_TEXT])
@@ -100,10 +127,10 @@ set_since(struct pw_span bytes, char since[static PW_ULID_TEXT])
     while (end != NULL) {
         const uint8_t *before = memrchr(bytes.ptr, '\n', (size_t)(end - bytes.ptr));
         const uint8_t *start = before == NULL ? bytes.ptr : before + 1;
-        struct pw_span id =
-            ulid_behind((struct pw_span){start, (size_t)(end - start)}, id_member);
+        struct pw_span line = {start, (size_t)(end - start)};
+        struct pw_span id = ulid_behind(line, id_member);
         if (id.len > 0) {
-            uint64_t ms = pw_ulid_ms((const char *)id.ptr);
+            uint64_t ms = time_of(line, id);
             pw_ulid_floor(ms > PW_AUDIT_TOLD_MS ? ms - PW_AUDIT_TOLD_MS : 0, since);
             return true;
         }

@@ -92,8 +92,8 @@ write_draft(const char *draft, struct pw_span bytes, mode_t mode)
 }
 
 /* The name is on the disk when its folder is. */
-static void
-sync_folder_of(const char *path)
+void
+pw_file_sync_folder_of(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -123,7 +123,7 @@ pw_file_replace(const char *path, struct pw_span bytes, mode_t mode)
         errno = saved;
         return err;
     }
-    sync_folder_of(path);
+    pw_file_sync_folder_of(path);
     return PW_E_OK;
 }
 

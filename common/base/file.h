@@ -30,6 +30,9 @@ PW_CHECK_RESULT enum pw_err pw_file_write_all(int fd, struct pw_span bytes);
 PW_CHECK_RESULT enum pw_err pw_file_replace(const char *path, struct pw_span bytes,
                                             mode_t mode);
 
+/* Make the names in the folder of `path` durable, as far as its file system does that. */
+void pw_file_sync_folder_of(const char *path);
+
 /*
  * Open a directory, made 0700 (with its missing parents) when absent. Returns its
  * descriptor, or -1 with a sentence in `why`.

@@ -44,8 +44,9 @@ make_folder(void **state)
 static int
 remove_files(void **state)
 {
-    static const char *const names[] = {"audit.jsonl", "audit.pwkey", "audit.pub",
-                                        "audit.chain", "mirror",      "cut"};
+    static const char *const names[] = {
+        "audit.jsonl", "audit.pwkey", "audit.pub", "audit.pub.old",
+        "audit.chain", "mirror",      "cut"};
     (void)state;
     for (size_t i = 0; i < PW_COUNT(names); i++) {
         unlink(in_folder(names[i]));

@@ -47,7 +47,7 @@ static int
 remove_files(void **state)
 {
     static const char *const names[] = {"audit.jsonl", "audit.jsonl.1", "audit.pwkey",
-                                        "audit.pub", "audit.chain"};
+                                        "audit.pub",   "audit.pub.old", "audit.chain"};
     (void)state;
     for (size_t i = 0; i < PW_COUNT(names); i++) {
         char path[96];
@@ -252,6 +252,21 @@ half_a_line_alone_is_an_alarm_where_nothing_is_known_to_be_moved(void **state)
 }
 
 static void
+a_key_that_is_gone_is_an_alarm_and_its_public_half_stays(void **state)
+{
+    (void)state;
+    char key[96], old[96];
+    snprintf(key, sizeof key, "%s/audit.pwkey", folder);
+    snprintf(old, sizeof old, "%s/audit.pub.old", folder);
+    live(3);
+    assert_int_equal(access(old, F_OK), -1);
+    assert_int_equal(unlink(key), 0);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"continued\"} alarm");
+    assert_int_equal(access(old, F_OK), 0);
+    assert_string_equal(found(), "\"chain\":{\"what\":\"continued\"}"); /* said once */
+}
+
+static void
 resume_once(void *arg)
 {
     struct pw_note_key *key = arg;
@@ -319,6 +334,7 @@ main(void)
         TEST(half_a_first_line_of_all_is_told),
         TEST(half_a_first_line_behind_a_rotation_is_told_and_no_alarm),
         TEST(half_a_line_alone_is_an_alarm_where_nothing_is_known_to_be_moved),
+        TEST(a_key_that_is_gone_is_an_alarm_and_its_public_half_stays),
         TEST(out_of_memory_is_no_log_that_is_gone),
         TEST(a_moved_log_without_the_line_that_was_sealed_is_an_alarm),
     };

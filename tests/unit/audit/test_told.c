@@ -97,6 +97,23 @@ behind_the_first_line_of_all_every_line_would_be_there(void **state)
 }
 
 static void
+a_clock_that_stepped_back_hides_nothing(void **state)
+{
+    (void)state;
+    char id[PW_ULID_TEXT];
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    pw_ulid_floor(UINT64_C(1795304398000) + 86400000, id); /* ids grow all the same */
+    fprintf(file, "{\"ts\":\"2026-11-21T23:39:58.000000Z\",\"id\":\"%s\"}\n", id);
+    assert_int_equal(fclose(file), 0);
+    struct pw_audit_told told;
+    assert_int_equal(pw_audit_told_read(path, &told), PW_E_OK);
+    assert_false(has(&told, UINT64_C(1795304398000)));        /* is looked for */
+    assert_true(has(&told, UINT64_C(1795304398000) - 31000)); /* is too old */
+    pw_audit_told_free(&told);
+}
+
+static void
 what_the_last_half_minute_tells_is_found_over_many_chunks(void **state)
 {
     (void)state;
@@ -303,6 +320,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(behind_the_first_line_of_all_every_line_would_be_there),
+        cmocka_unit_test(a_clock_that_stepped_back_hides_nothing),
         cmocka_unit_test(what_the_last_half_minute_tells_is_found_over_many_chunks),
         cmocka_unit_test(what_the_old_files_of_a_rotation_tell_counts_too),
         cmocka_unit_test(a_log_that_somebody_else_moved_away_tells_its_last_half_minute),
