@@ -78,7 +78,7 @@ open_file(struct pw_sink *sink, struct pw_why *why)
     enum pw_err err = adopt(sink, fd, why);
     if (err != PW_E_OK) {
         close(fd);
-    } else if (sink->regular) {
+    } else if (sink->regular && sink->size == 0) {
         pw_file_sync_folder_of(sink->path); /* it may be new: its name must not be lost */
     }
     return err;
