@@ -149,7 +149,7 @@ def test_old_files_are_found_in_any_folder_and_what_is_left_out_is_named(tmp_pat
         assert "log.removed" in verify("--config", wall.config, "--all", "--json", wall.log, code=BROKEN).stdout
         old.unlink()
         gone = verify("--config", wall.config, code=BROKEN)
-        assert "the log goes further back" in gone.stdout and "seq 1 to 5" in gone.stdout
+        assert "the log goes further back" in gone.stdout and "seq 1 to " in gone.stdout
         verify("--config", wall.config, wall.log, code=OPEN)  # it is not said to be all
     finally:
         traffic.close()
@@ -243,8 +243,14 @@ def test_a_torn_line_is_named_and_covered(traffic):
     assert "this is no audit line" in both(wall, code=BROKEN).stdout
 
 
+def up_to_stop(wall):
+    """The log without the first stop, its seal, and all behind."""
+    text = wall.log.read_bytes()
+    return text[:text.rindex(b"\n", 0, text.index(b'"event":"stop"')) + 1]
+
+
 @pytest.mark.parametrize("harm, words", [
-    (lambda wall: wall.log.write_bytes(b"".join(wall.log.read_bytes().splitlines(True)[:-3])), "lines are missing"),
+    (lambda wall: wall.log.write_bytes(up_to_stop(wall)), "lines are missing"),
     (lambda wall: wall.log.write_bytes(b""), "was not closed"),
     (lambda wall: wall.log.unlink(), "was not closed"),
     (lambda wall: (wall.state / "audit.chain").unlink(), "is gone"),
