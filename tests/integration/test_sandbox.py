@@ -206,6 +206,14 @@ def test_a_key_folder_that_is_new_needs_a_restart_and_says_so(tmp_path, sockets,
         assert "the sandbox knows the files of the start: restart the wall" in done.stderr
         assert "the keys that were in force stay" in done.stderr
         pass_one(wall, sockets, *ends)
+        (tmp_path / "link").symlink_to("first")
+        (tmp_path / "link").rename(keys)
+        done = run("ctl", "reload", "--config", wall.config, env=wall.environment)
+        assert done.returncode == 0, done.stderr
+        wall.config.write_text(wall.config.read_text().replace(f'keys = "{keys}"', f'keys = "{tmp_path}/second"'))
+        done = run("ctl", "reload", "--config", wall.config, env=wall.environment)
+        assert done.returncode == 1
+        assert f"{tmp_path}/second" in done.stderr and "the sandbox knows the files of the start" in done.stderr
     wall.start()
     assert wall.stop() == 0
 
