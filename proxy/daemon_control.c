@@ -47,6 +47,18 @@ answer_version(void *arg, const struct pw_control_peer *peer, const char *argume
 }
 
 static void
+write_peers(const struct pw_peer_counts *counts, const char *side, struct pw_json *json)
+{
+    pw_json_object(json, side);
+    pw_json_uint(json, "connections", atomic_load(&counts->connections));
+    for (int what = 0; what < PW_PEER_WHATS; what++) {
+        pw_json_uint(json, pw_peer_what_text((enum pw_peer_what)what),
+                     atomic_load(&counts->whats[what]));
+    }
+    pw_json_end_object(json);
+}
+
+static void
 write_lane(const struct pw_daemon *self, const struct pw_lane *lane, struct pw_json *json)
 {
     size_t number = (size_t)(lane - self->lanes);
@@ -68,6 +80,10 @@ write_lane(const struct pw_daemon *self, const struct pw_lane *lane, struct pw_j
     if (signer != NULL) {
         pw_json_str(json, "signs_with", pw_key_name(signer));
     }
+    pw_json_object(json, "peers");
+    write_peers(&lane->peers.counts[false], "in", json);
+    write_peers(&lane->peers.counts[true], "out", json);
+    pw_json_end_object(json);
     pw_json_end_object(json);
 }
 
