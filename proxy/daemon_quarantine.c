@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/quarantine/seal.h"
 #include "proxy/daemon_keeper.h"
+#include "proxy/json_read.h"
 
 enum {
     PATH_LIMIT = 4096,
@@ -114,9 +115,28 @@ pw_daemon_tell_corrupt(struct pw_daemon *self, const struct pw_found *found)
     pw_daemon_push_event(self, PW_EVENT_QUARANTINE, PW_LEVEL_HIGH, &json);
 }
 
+/* Whoever reads the log reads a note as JSON: what is none must not stand there. */
+static bool
+is_note(struct pw_span note)
+{
+    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = note.len + 2};
+    PW_CLEANUP(pw_json_line_free) json_t *object = NULL;
+    return pw_buf_append(&text, pw_span_str("{")) == PW_E_OK &&
+           pw_buf_append(&text, note) == PW_E_OK &&
+           pw_buf_append(&text, pw_span_str("}")) == PW_E_OK &&
+           memchr(text.bytes, '\n', text.len) == NULL &&
+           pw_json_line_read(pw_buf_span(&text), &object) == PW_E_OK &&
+           json_object_size(object) > 0;
+}
+
 static bool
 tell_note(void *arg, const char *id, struct pw_span note)
 {
+    if (!is_note(note)) {
+        pw_log(PW_LOG_WARN,
+               "quarantine: notes/%s.json is no note; look at it, and remove it", id);
+        return true;
+    }
     struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_object(&json, "detail");

@@ -13,6 +13,7 @@ from test_disk import IllDisk
 from wall import BINARY, HOSTILE, Wall, channel, tcp
 
 COUNT = 48
+NO_NOTES = (b"", b'"what":"x"\n', b'"what":"x"},"id":"y"', bytes(40), b'"what":')
 
 
 @pytest.fixture
@@ -118,7 +119,10 @@ def test_what_has_moved_is_told_though_the_disk_promises_nothing(wall):
     done = subprocess.run([BINARY, "quarantine", "purge", "--state", wall.state, "--reason", "x", first],
                           capture_output=True, timeout=30)
     assert done.returncode == 0, done.stderr
-    (wall.state / "quarantine/notes/01AAAAAAAAAAAAAAAAAAAAAAAA.json").write_bytes(b"x" * 70000)
+    notes = wall.state / "quarantine/notes"
+    (notes / "01AAAAAAAAAAAAAAAAAAAAAAAA.json").write_bytes(b"x" * 70000)
+    for number, text in enumerate(NO_NOTES):
+        (notes / f"01AAAAAAAAAAAAAAAAAAAAAAA{number}.json").write_bytes(text)
     wall.start()
     wall.wait_for(lambda: named(wall) == {first}, "the note behind one that cannot be read")
     wall.disk.set("eio_sync")  # no note can be made, so its line goes first
@@ -127,4 +131,5 @@ def test_what_has_moved_is_told_though_the_disk_promises_nothing(wall):
     wall.disk.set("ok")
     assert named(wall) == {first, second} and len(details(wall)) == 2
     wall.stop()
-    assert names(wall, "notes") == ["01AAAAAAAAAAAAAAAAAAAAAAAA"]  # told was the other
+    # Told was the other.
+    assert names(wall, "notes") == [*(f"01AAAAAAAAAAAAAAAAAAAAAAA{n}" for n in range(len(NO_NOTES))), "01" + "A" * 24]
