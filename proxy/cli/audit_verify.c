@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +17,23 @@
 #include "common/audit/first.h"
 #include "common/audit/verify.h"
 #include "common/base/file.h"
-#include "common/base/json.h"
 #include "common/settings/settings.h"
 #include "proxy/cli/audit_files.h"
+#include "proxy/cli/audit_verify_print.h"
 #include "proxy/cli/commands.h"
 
 enum {
     BROKEN = 1,
     OPEN = 2,
     KEYS = 16,
+    ATTEMPTS = 3, /* when the log is rotated meanwhile */
     POINTS_FILE_MAX = 256 * 1024 * 1024,
-    SHOWN_CHAINS = 64,
 };
 
 struct file {
     const char *path;
+    dev_t dev;
+    ino_t ino; /* 0: not known */
     struct pw_first first;
     uint64_t born; /* of its first line's chain */
 };
@@ -45,7 +46,8 @@ struct job {
     size_t point_paths_count;
     bool json;
     bool allow_open;
-    bool whole; /* these are all files of the log */
+    bool all;   /* the user says that these are all files of the log, */
+    bool whole; /* or we do */
 
     struct pw_settings *settings; /* NULL: not needed */
     struct pw_note_key keys[KEYS];
@@ -224,7 +226,7 @@ find_files(struct job *job, struct pw_why *why)
             stderr);
     }
     /* In what is left out there may be what is missing. */
-    job->whole = job->whole || (err == PW_E_OK && skipped.count == 0);
+    job->whole = job->all || (err == PW_E_OK && skipped.count == 0);
     pw_audit_names_free(&skipped);
     job->file_count = job->found.count;
     return err;
@@ -240,7 +242,11 @@ is_stdin(const char *path)
 static void
 look_into(struct file *file)
 {
+    struct stat st;
     if (!is_stdin(file->path)) {
+        bool there = stat(file->path, &st) == 0;
+        file->dev = there ? st.st_dev : 0;
+        file->ino = there ? st.st_ino : 0;
         file->first = pw_first_of(file->path);
         file->born = pw_chain_born(pw_span_str(file->first.chain));
     }
@@ -260,6 +266,19 @@ by_age(const void *a, const void *b)
     return strcmp(one->path, other->path);
 }
 
+/* A file that we found ourselves, and have under another name: a rotation was cut short. */
+static bool
+is_double(const struct job *job, size_t count)
+{
+    const struct file *file = &job->files[count];
+    for (size_t i = 0; job->found.count > 0 && file->ino != 0 && i < count; i++) {
+        if (job->files[i].ino == file->ino && job->files[i].dev == file->dev) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum pw_err
 take_files(struct job *job, char **paths, struct pw_why *why)
 {
@@ -269,13 +288,15 @@ take_files(struct job *job, char **paths, struct pw_why *why)
     if (job->files == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
+    job->file_count = 0;
     for (size_t i = 0; i < count; i++) {
-        job->files[i].path = paths[i];
-        look_into(&job->files[i]);
+        job->files[job->file_count] = (struct file){.path = paths[i]};
+        look_into(&job->files[job->file_count]);
         sorted = sorted && !is_stdin(paths[i]);
+        job->file_count += !is_double(job, job->file_count);
     }
     if (sorted) {
-        qsort(job->files, count, sizeof *job->files, by_age);
+        qsort(job->files, job->file_count, sizeof *job->files, by_age);
     }
     return PW_E_OK;
 }
@@ -299,209 +320,52 @@ verify_file(struct pw_verify *verify, const char *path, struct pw_why *why)
     return err;
 }
 
-/* ---- what it came to ---- */
-
-static const char *const verdicts[] = {
-    [PW_VERIFY_BROKEN] = "broken",
-    [PW_VERIFY_OPEN] = "open",
-    [PW_VERIFY_COMPLETE] = "complete",
-};
-
-static size_t
-shown(uint64_t count, size_t most)
-{
-    return count < most ? (size_t)count : most;
-}
-
-static const char *
-name_of(const struct job *job, const struct pw_place *place)
-{
-    return place->file < job->file_count ? job->files[place->file].path : "";
-}
-
-static void
-print_fault(const struct job *job, const struct pw_found *found)
-{
-    pw_command_print_plain(stdout, name_of(job, &found->at));
-    printf(":%" PRIu64 ": ", found->at.line);
-    if (found->seq > 0 && found->last > found->seq) {
-        printf("seq %" PRIu64 " to %" PRIu64 ": ", found->seq, found->last);
-    } else if (found->seq > 0) {
-        printf("seq %" PRIu64 ": ", found->seq);
-    }
-    printf("%s; %s\n", pw_chain_fault_words(found->fault),
-           pw_chain_fault_remedy(found->fault));
-}
-
-static void
-print_chain(const struct pw_verify_chain *chain)
-{
-    printf("chain %s: ", chain->id);
-    if (chain->first > 1) {
-        printf("begins at seq %" PRIu64 ", the lines before are in no file given; ",
-               chain->first);
-    }
-    printf("verified up to seq %" PRIu64 " by %" PRIu64 " checkpoints", chain->sealed,
-           chain->seals);
-    if (chain->unsealed > 0) {
-        printf("; %" PRIu64 " lines behind that are not sealed", chain->unsealed);
-    }
-    if (chain->closed) {
-        printf("; closed at seq %" PRIu64 "\n", chain->last);
-    } else {
-        printf("; not closed by a stop: lines after seq %" PRIu64
-               ", if there were any, cannot be excluded without --checkpoint or the state "
-               "file\n",
-               chain->last);
-    }
-}
-
-static void
-print_missing(const struct pw_verify *verify)
-{
-    for (size_t i = 0; i < shown(verify->missing_count, PW_VERIFY_MISSING); i++) {
-        const struct pw_verify_missing *missing = &verify->missing[i];
-        printf("chain %s: is known to go up to seq %" PRIu64
-               ", and no file given has a line of it; if these are all, it was removed\n",
-               missing->id, missing->seq);
-    }
-    if (verify->missing_count > PW_VERIFY_MISSING) {
-        printf("and %zu more chains that are in no file\n",
-               verify->missing_count - PW_VERIFY_MISSING);
-    }
-}
-
-static void
-print_words(const struct job *job, const struct pw_verify *verify)
-{
-    for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {
-        print_fault(job, &verify->faults[i]);
-    }
-    if (verify->fault_count > PW_VERIFY_FAULTS) {
-        printf("and %" PRIu64 " more\n", verify->fault_count - PW_VERIFY_FAULTS);
-    }
-    for (size_t i = 0; i < shown(verify->chain_count, SHOWN_CHAINS); i++) {
-        print_chain(&verify->chains[i]);
-    }
-    if (verify->chain_count > SHOWN_CHAINS) {
-        printf("and %zu more chains\n", verify->chain_count - SHOWN_CHAINS);
-    }
-    print_missing(verify);
-    if (verify->unfinished) {
-        pw_command_print_plain(stdout, name_of(job, &verify->rest_at));
-        printf(":%" PRIu64 ": the last line is cut short\n", verify->rest_at.line);
-    }
-    if (verify->follow.mended > 0) {
-        printf("%" PRIu64 " lines were torn by crashes, as the next start told\n",
-               verify->follow.mended);
-    }
-    printf("%s: %" PRIu64 " lines, %" PRIu64 " faults\n", verdicts[verify->verdict],
-           verify->lines, verify->fault_count);
-}
-
-static void
-json_fault(const struct job *job, struct pw_json *json, const struct pw_found *found)
-{
-    pw_json_object(json, NULL);
-    pw_json_str(json, "code", pw_chain_fault_code(found->fault));
-    pw_json_bytes(json, "file", pw_span_str(name_of(job, &found->at)), PATH_MAX);
-    pw_json_uint(json, "line", found->at.line);
-    if (found->seq > 0) {
-        pw_json_uint(json, "seq", found->seq);
-        pw_json_uint(json, "last", found->last);
-    }
-    pw_json_str(json, "text", pw_chain_fault_words(found->fault));
-    pw_json_str(json, "remedy", pw_chain_fault_remedy(found->fault));
-    pw_json_end_object(json);
-}
-
-static void
-json_chain(struct pw_json *json, const struct pw_verify_chain *chain)
-{
-    pw_json_object(json, NULL);
-    pw_json_str(json, "chain", chain->id);
-    pw_json_uint(json, "first", chain->first);
-    pw_json_uint(json, "last", chain->last);
-    pw_json_uint(json, "sealed", chain->sealed);
-    pw_json_uint(json, "checkpoints", chain->seals);
-    pw_json_uint(json, "unsealed", chain->unsealed);
-    pw_json_bool(json, "closed", chain->closed);
-    pw_json_end_object(json);
-}
+/* ---- the command ---- */
 
 static enum pw_err
-print_json(const struct job *job, const struct pw_verify *verify)
+verify_files(struct job *job, struct pw_verify **verify, struct pw_why *why)
 {
-    PW_CLEANUP(pw_buf_free) struct pw_buf text = {.limit = 1 << 22};
-    struct pw_json json = pw_json_over(&text);
-    pw_json_object(&json, NULL);
-    pw_json_str(&json, "verdict", verdicts[verify->verdict]);
-    pw_json_uint(&json, "files", job->file_count);
-    pw_json_uint(&json, "lines", verify->lines);
-    pw_json_uint(&json, "torn", verify->follow.mended);
-    pw_json_bool(&json, "unfinished", verify->unfinished);
-    pw_json_array(&json, "chains");
-    for (size_t i = 0; i < shown(verify->chain_count, SHOWN_CHAINS); i++) {
-        json_chain(&json, &verify->chains[i]);
-    }
-    pw_json_end_array(&json);
-    pw_json_uint(&json, "chains_total", verify->chain_count);
-    pw_json_array(&json, "missing");
-    for (size_t i = 0; i < shown(verify->missing_count, PW_VERIFY_MISSING); i++) {
-        pw_json_object(&json, NULL);
-        pw_json_str(&json, "chain", verify->missing[i].id);
-        pw_json_uint(&json, "seq", verify->missing[i].seq);
-        pw_json_end_object(&json);
-    }
-    pw_json_end_array(&json);
-    pw_json_uint(&json, "missing_total", verify->missing_count);
-    pw_json_uint(&json, "faults_total", verify->fault_count);
-    pw_json_array(&json, "faults");
-    for (size_t i = 0; i < shown(verify->fault_count, PW_VERIFY_FAULTS); i++) {
-        json_fault(job, &json, &verify->faults[i]);
-    }
-    pw_json_end_array(&json);
-    pw_json_end_object(&json);
-    pw_json_newline(&json);
-    if (json.err == PW_E_OK) {
-        fwrite(text.bytes, 1, text.len, stdout);
-    }
-    return json.err;
-}
-
-static int
-verify_all(struct job *job, struct pw_why *why)
-{
-    PW_CLEANUP(pw_verify_free)
-    struct pw_verify *verify = pw_verify_new(&(struct pw_verify_options){
+    *verify = pw_verify_new(&(struct pw_verify_options){
         .keys = job->keys,
         .key_count = job->key_count,
         .state = job->has_state ? &job->state : NULL,
         .whole = job->whole,
         .points = &job->points,
     });
-    enum pw_err err = verify == NULL ? PW_E_NOMEM : PW_E_OK;
-    for (size_t i = 0; err == PW_E_OK && i < job->file_count; i++) {
-        err = verify_file(verify, job->files[i].path, why);
+    if (*verify == NULL) {
+        return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
-    if (err == PW_E_OK) {
-        pw_verify_end(verify);
-        if (job->json) {
-            err = print_json(job, verify);
-        } else {
-            print_words(job, verify);
+    for (size_t i = 0; i < job->file_count; i++) {
+        enum pw_err err = verify_file(*verify, job->files[i].path, why);
+        if (err != PW_E_OK) {
+            return err;
         }
     }
-    if (err != PW_E_OK) {
-        return pw_command_fail(err, err == PW_E_NOMEM ? NULL : why);
-    }
+    pw_verify_end(*verify);
+    return PW_E_OK;
+}
+
+static const char *
+path_of(const void *arg, size_t file)
+{
+    const struct job *job = arg;
+    return job->files[file].path;
+}
+
+static int
+report(const struct job *job, const struct pw_verify *verify)
+{
     static const int codes[] = {
         [PW_VERIFY_BROKEN] = BROKEN, [PW_VERIFY_OPEN] = OPEN, [PW_VERIFY_COMPLETE] = EX_OK};
+    const struct pw_verify_names names = {job->file_count, path_of, job};
+    if (!job->json) {
+        pw_verify_print_words(verify, &names);
+    } else if (pw_verify_print_json(verify, &names) != PW_E_OK) {
+        return pw_command_fail(PW_E_NOMEM, NULL);
+    }
     bool forgiven = job->allow_open && verify->verdict == PW_VERIFY_OPEN;
     return forgiven ? EX_OK : codes[verify->verdict];
 }
-
-/* ---- the command ---- */
 
 static int
 read_arguments(struct job *job, int argc, char **argv, size_t *count)
@@ -514,7 +378,7 @@ read_arguments(struct job *job, int argc, char **argv, size_t *count)
         } else if (pw_args_flag(&args, "--allow-open")) {
             job->allow_open = true;
         } else if (pw_args_flag(&args, "--all")) {
-            job->whole = true;
+            job->all = true;
         } else if (pw_args_value(&args, "--config", &job->config)) {
             continue;
         } else if (pw_args_value(&args, "--key", &value)) {
@@ -540,10 +404,11 @@ static enum pw_err
 prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
 {
     enum pw_err err = PW_E_OK;
+    job->whole = job->all;
     if (sodium_init() < 0) {
         return pw_fail(why, PW_E_CRYPTO, "libsodium does not start");
     }
-    if (job->config != NULL || job->key_texts_count == 0 || count == 0 || job->whole) {
+    if (job->config != NULL || job->key_texts_count == 0 || count == 0 || job->all) {
         job->settings = pw_settings_load(pw_command_config(job->config), why);
         err = job->settings != NULL ? PW_E_OK : PW_E_CONFIG;
     }
@@ -557,21 +422,63 @@ prepare(struct job *job, char **paths, size_t count, struct pw_why *why)
     return err == PW_E_OK ? read_known(job, why) : err;
 }
 
+static void
+forget(struct job *job)
+{
+    pw_audit_names_free(&job->found);
+    free(job->files);
+    job->files = NULL;
+    job->file_count = 0;
+    job->key_count = 0;
+    job->has_state = false;
+    pw_verify_points_free(&job->points);
+    pw_settings_free(&job->settings);
+}
+
+/* The log that we found is not the one that stands there now: what was listed is not what
+ * was read. */
+static bool
+was_rotated(const struct job *job)
+{
+    struct stat st;
+    if (job->found.count == 0 || stat(job->settings->audit_file, &st) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < job->file_count; i++) {
+        const struct file *file = &job->files[i];
+        if (strcmp(file->path, job->settings->audit_file) == 0) {
+            return file->ino != st.st_ino || file->dev != st.st_dev;
+        }
+    }
+    return false;
+}
+
+static enum pw_err
+try_all(struct job *job, char **paths, size_t count, struct pw_verify **verify,
+        struct pw_why *why)
+{
+    enum pw_err err = prepare(job, paths, count, why);
+    return err == PW_E_OK ? verify_files(job, verify, why) : err;
+}
+
 int
 pw_cmd_audit_verify(int argc, char **argv)
 {
     struct job job = {0};
     struct pw_why why = {{0}};
+    PW_CLEANUP(pw_verify_free) struct pw_verify *verify = NULL;
     size_t count = 0;
     int code = read_arguments(&job, argc, argv, &count);
     if (code != EX_OK) {
         return code;
     }
-    enum pw_err err = prepare(&job, argv, count, &why);
-    code = err == PW_E_OK ? verify_all(&job, &why) : pw_command_fail(err, &why);
-    pw_audit_names_free(&job.found);
-    free(job.files);
-    pw_verify_points_free(&job.points);
-    pw_settings_free(&job.settings);
+    enum pw_err err = try_all(&job, argv, count, &verify, &why);
+    for (int i = 1; i < ATTEMPTS && was_rotated(&job); i++) {
+        pw_verify_free(&verify);
+        forget(&job);
+        err = try_all(&job, argv, count, &verify, &why);
+    }
+    code = err == PW_E_OK ? report(&job, verify) : pw_command_fail(err, &why);
+    forget(&job);
     return code;
 }

@@ -174,6 +174,24 @@ def test_what_the_wall_itself_removes_is_not_missed_and_more_is(tmp_path):
         traffic.close()
 
 
+def test_a_log_is_verified_while_it_is_rotated(tmp_path):
+    """Two names for one file are one, and what was listed is listed again when it has moved."""
+    traffic = Traffic(tmp_path / "wall", audit_more="rotate_size = 4K")
+    wall = traffic.wall
+    try:
+        wall.start()
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            traffic.send(10)
+            verify("--config", wall.config, code=OPEN)
+        assert len(olds(wall)) >= 5
+        assert wall.stop() == 0
+        os.link(wall.log, wall.state / "audit-20261122T101500Z-5.jsonl")
+        verify("--config", wall.config, code=COMPLETE)
+    finally:
+        traffic.close()
+
+
 def olds(wall):
     return list(wall.state.glob("audit-*.jsonl"))
 
