@@ -306,6 +306,8 @@ take_over(struct pw_keys *keys, struct candidate *next, check_fn *check, struct 
     if (!same) {
         pw_revoked_free(&keys->list);
         keys->list = (struct pw_revoked){0};
+        struct pw_why later; /* when it cannot be read now, the next look says so */
+        (void)!(keys->ring != NULL ? revoke_at_once(keys, &later) : PW_E_OK);
     }
     return PW_E_OK;
 }
