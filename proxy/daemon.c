@@ -33,17 +33,27 @@ give_order(struct pw_daemon *self, enum pw_order order)
     pw_daemon_wake_lanes(self);
 }
 
+void
+pw_daemon_drain(struct pw_daemon *self, const struct pw_asker *by)
+{
+    if (atomic_load(&self->order) != PW_ORDER_RUN) {
+        return;
+    }
+    int timeout_ms = pw_keys_settings(self->keys)->drain_timeout_ms;
+    pw_log(PW_LOG_INFO, "stopping: delivering what is accepted, for at most %d ms",
+           timeout_ms);
+    pw_notify("STOPPING=1");
+    self->stop_by = *by;
+    self->abort_at =
+        pw_clock_steady() + ((uint64_t)timeout_ms + AUDIT_GRACE_MS) * ns_per_ms;
+    give_order(self, PW_ORDER_DRAIN);
+}
+
 static void
-stop(struct pw_daemon *self)
+stop(struct pw_daemon *self, const struct pw_asker *by)
 {
     if (atomic_load(&self->order) == PW_ORDER_RUN) {
-        int timeout_ms = pw_keys_settings(self->keys)->drain_timeout_ms;
-        pw_log(PW_LOG_INFO, "stopping: delivering what is accepted, for at most %d ms",
-               timeout_ms);
-        pw_notify("STOPPING=1");
-        self->abort_at =
-            pw_clock_steady() + ((uint64_t)timeout_ms + AUDIT_GRACE_MS) * ns_per_ms;
-        give_order(self, PW_ORDER_DRAIN);
+        pw_daemon_drain(self, by);
         return;
     }
     pw_log(PW_LOG_WARN, "stopping now: what is not delivered goes to quarantine");
@@ -56,10 +66,12 @@ read_signals(struct pw_daemon *self)
 {
     struct signalfd_siginfo info;
     while (read(self->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-            stop(self);
+        struct pw_control_peer peer = {info.ssi_uid, (pid_t)info.ssi_pid};
+        if (info.ssi_signo == SIGTERM) {
+            stop(self, &(struct pw_asker){"SIGTERM", peer});
+        } else if (info.ssi_signo == SIGINT) {
+            stop(self, &(struct pw_asker){"SIGINT", peer});
         } else if (info.ssi_signo == SIGHUP) {
-            struct pw_control_peer peer = {info.ssi_uid, (pid_t)info.ssi_pid};
             struct pw_why why = {0}; /* told by then */
             (void)!pw_daemon_reload(self, &(struct pw_asker){"SIGHUP", peer}, &why);
         } else {

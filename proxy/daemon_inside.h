@@ -96,6 +96,7 @@ struct pw_daemon {
     struct pw_why keys_why;      /* of the last refusal */
     struct pw_asker keys_by;     /* who wanted that news */
     uint64_t keys_at;            /* steady clock: look at the key folder then */
+    struct pw_asker stop_by;     /* who first wanted it to stop */
     uint64_t started_at;         /* steady clock */
     bool started;                /* the channels were let go */
     uint64_t watchdog_ns;        /* so long without a word to the manager; 0: no matter */
@@ -131,6 +132,13 @@ enum pw_err pw_daemon_push_found(struct pw_daemon *self, enum pw_level level,
  */
 void pw_daemon_recover(struct pw_daemon *self, enum pw_err looked,
                        const struct pw_audit_told *told);
+
+/* Begin to stop, as SIGTERM does; nothing more once that has begun. */
+void pw_daemon_drain(struct pw_daemon *self, const struct pw_asker *by);
+
+/* ---- daemon_orders.c: answers of the control socket (control.h) ---- */
+
+pw_control_run pw_daemon_answer_drain, pw_daemon_answer_log_level, pw_daemon_answer_rotate;
 
 /* ---- daemon_reload.c ---- */
 

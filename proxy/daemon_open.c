@@ -17,6 +17,7 @@
 
 #include "common/audit/audit.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/quarantine/store.h"
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
@@ -139,6 +140,7 @@ pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
         pw_daemon_open_keeper,
         pw_daemon_open_web,
     };
+    pw_log_set_level((enum pw_log_level)self->settings->log_level);
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         enum pw_err err = steps[i](self, why);
         if (err != PW_E_OK) {

@@ -145,6 +145,7 @@ put_in_force(struct pw_daemon *self)
     const struct pw_audit_options options = pw_daemon_audit_options(settings);
     pw_audit_change(self->audit, &options);
     pw_daemon_limit_store(self, settings);
+    pw_log_set_level((enum pw_log_level)settings->log_level);
     pw_daemon_wake_lanes(self);
 }
 

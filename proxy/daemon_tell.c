@@ -158,6 +158,7 @@ pw_daemon_audit_stop(struct pw_daemon *self)
     struct pw_buf text = {.limit = PW_DETAIL_LIMIT};
     struct pw_json json = pw_json_over(&text);
     pw_json_object(&json, "detail");
+    pw_daemon_write_asker(&json, &self->stop_by);
     pw_json_array(&json, "channels");
     for (size_t i = 0; i < self->lane_count; i++) {
         if (self->lanes[i].relay == NULL) {

@@ -251,6 +251,8 @@ pw_relay_take_terms(struct pw_relay *relay)
     if (terms != NULL) {
         use_terms(relay, terms);
         record_terms(relay, terms);
+        pw_log(PW_LOG_DEBUG, "channel %s: generation %u, policy %s", relay->options.name,
+               terms->generation, pw_policy_name(terms->channel->policy));
     }
 }
 

@@ -280,6 +280,12 @@ pw_audit_reopen(struct pw_audit *audit)
 }
 
 void
+pw_audit_rotate(struct pw_audit *audit)
+{
+    set_flag(audit, &audit->rotate);
+}
+
+void
 pw_audit_abort(struct pw_audit *audit)
 {
     set_flag(audit, &audit->aborted);

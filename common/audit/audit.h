@@ -110,6 +110,12 @@ bool pw_audit_ready(struct pw_audit *audit);
 void pw_audit_reopen(struct pw_audit *audit);
 
 /*
+ * Move the file away before the next line, as when it is too large. Safe from any thread;
+ * counts.rotate_orders says when it was tried, counts.rotations whether it moved.
+ */
+void pw_audit_rotate(struct pw_audit *audit);
+
+/*
  * Go by these from now on, the file from the next round of the writer: pass_each,
  * sync_each, rotate_…, space_…; the other members are not looked at. Safe from any thread.
  */
@@ -125,8 +131,10 @@ struct pw_audit_counts {
     uint64_t errors;     /* failed writes and syncs */
     uint64_t chain_size; /* number of the newest line, over all starts of the log */
     uint64_t reopens;    /* orders of pw_audit_reopen that were carried out */
-    int trouble;         /* errno, while the log cannot be written; or 0 */
-    bool scarce;         /* less room on the disk than space_critical */
+    uint64_t rotate_orders;            /* of pw_audit_rotate that were carried out */
+    uint64_t rotations;                /* files that were moved away, for whatever cause */
+    int trouble;                       /* errno, while the log cannot be written; or 0 */
+    bool scarce;                       /* less room on the disk than space_critical */
     uint64_t missed[PW_AUDIT_TARGETS]; /* lines that a target could not take */
 };
 struct pw_audit_counts pw_audit_counts(struct pw_audit *audit);

@@ -61,6 +61,7 @@ struct pw_audit {
     bool broken;  /* the last write or sync failed */
     bool scarce;  /* less room on the disk than space_critical */
     bool reopen;
+    bool rotate;
     bool aborted;
     bool stopping;
     uint64_t lost_unsaid;           /* lost, and not yet in a line */

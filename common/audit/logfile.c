@@ -201,6 +201,9 @@ bool
 pw_logfile_wants_rotation(const struct pw_logfile *file)
 {
     const struct pw_logfile_options *options = &file->options;
+    if (file->wanted && file->sink.regular && file->used) {
+        return true;
+    }
     if (!file->sink.regular || !file->used ||
         (options->rotate_size == 0 && options->rotate_age_ns == 0) ||
         pw_clock_steady() < file->next_rotation) {

@@ -36,6 +36,7 @@ struct pw_logfile {
     struct pw_logfile_options options;
     struct pw_sink sink;
     uint64_t born_ns; /* wall clock */
+    bool wanted;      /* an operator wants it moved away now */
     bool used;        /* it has lines that are worth a rotation */
     unsigned news;    /* enum pw_log_news, not yet in a line */
     char old[PATH_MAX];

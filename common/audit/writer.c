@@ -24,8 +24,10 @@ struct round {
     uint64_t lost;
     uint64_t lines;
     uint64_t reopens;
+    uint64_t rotations;
     bool tick;
     bool reopen;
+    bool rotate;
     bool sync;
     bool first; /* it made the first line of this process */
     bool last;  /* nothing comes after what it takes */
@@ -218,12 +220,14 @@ change_file(struct pw_audit *audit, struct round *round)
         pw_logfile_reopen(file);
         round->reopens += round->reopen;
     }
+    file->wanted = round->rotate;
     if (audit->spoke && pw_sink_empty(&file->sink) && pw_logfile_wants_rotation(file)) {
         seal_file(audit, round);
         round->err = pw_logfile_write(file, true);
         if (round->err == PW_E_OK) {
             pw_chain_save(audit->chain, false); /* the new file begins where it ends */
             pw_logfile_rotate(file, pw_chain_next(audit->chain) - 1);
+            round->rotations += (file->news & PW_LOG_ROTATED) != 0;
             prune(audit);
         }
     }
@@ -325,8 +329,9 @@ wait_to_retry(struct pw_audit *audit)
 static bool
 is_due(const struct pw_audit *audit, uint64_t now, uint64_t nap_end)
 {
-    return audit->stopping || audit->reopen || audit->urgent || now >= audit->next_tick ||
-           audit->count >= audit->capacity / 2 || (audit->count > 0 && now >= nap_end);
+    return audit->stopping || audit->reopen || audit->rotate || audit->urgent ||
+           now >= audit->next_tick || audit->count >= audit->capacity / 2 ||
+           (audit->count > 0 && now >= nap_end);
 }
 
 static void
@@ -390,10 +395,12 @@ begin_round(struct pw_audit *audit)
         take_sums(audit);
     }
     round.reopen = audit->reopen;
+    round.rotate = audit->rotate;
     round.sync = audit->sync;
     round.lost = audit->lost_unsaid;
     audit->busy_since = now;
     audit->reopen = false;
+    audit->rotate = false;
     audit->sync = false;
     audit->urgent = false;
     audit->lost_unsaid = 0;
@@ -424,6 +431,8 @@ end_round(struct pw_audit *audit, const struct round *round)
     audit->counts.chain_size = pw_chain_next(audit->chain) - 1;
     audit->counts.errors += round->err != PW_E_OK;
     audit->counts.reopens += round->reopens;
+    audit->counts.rotate_orders += round->rotate;
+    audit->counts.rotations += round->rotations;
     memcpy(audit->counts.missed, audit->missed, sizeof audit->missed);
     audit->broken = round->err != PW_E_OK;
     audit->scarce = pw_logfile_critical(&audit->file);

@@ -21,6 +21,12 @@ pw_log_set_level(enum pw_log_level level)
     atomic_store(&highest, (int)level);
 }
 
+enum pw_log_level
+pw_log_get_level(void)
+{
+    return (enum pw_log_level)atomic_load(&highest);
+}
+
 void
 pw_log(enum pw_log_level level, const char *format, ...)
 {

@@ -60,7 +60,8 @@ same_value(const struct pw_row *row, const void *start, const void *newer)
     case PW_TYPE_NAME:
     case PW_TYPE_KEY:
     case PW_TYPE_PATH:
-    case PW_TYPE_ADDRESS: {
+    case PW_TYPE_ADDRESS:
+    case PW_TYPE_LISTEN: {
         const char *texts[2];
         memcpy(&texts[0], a, sizeof texts[0]);
         memcpy(&texts[1], b, sizeof texts[1]);

@@ -93,6 +93,7 @@ struct pw_settings {
     char *http;      /* HOST:PORT; NULL: none */
     char *http_name; /* NULL: none */
     int drain_timeout_ms;
+    int log_level;     /* enum pw_log_level */
     int sandbox;       /* enum pw_sandbox_setting */
     bool sandbox_kill; /* a refused system call is the end */
     int audit_syslog;  /* enum pw_syslog_setting */

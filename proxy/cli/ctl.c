@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ctl status, ctl reload, ctl reopen: one question to a running wall, and its answer in
+ * ctl status, ctl reload and their kin: one question to a running wall, and its answer in
  * words.
  */
 #include <stdio.h>
@@ -16,12 +16,12 @@ enum { REFUSED = 1, PATIENCE_S = 30 };
 struct question {
     const char *config;
     const char *socket;
-    const char *channel;
+    const char *argument; /* a channel, or a level */
     bool json;
 };
 
 static int
-read_question(int argc, char **argv, bool takes_channel, struct question *question)
+read_question(int argc, char **argv, bool takes_argument, struct question *question)
 {
     struct pw_args args = pw_args_over(argc, argv);
     while (pw_args_next(&args)) {
@@ -33,10 +33,10 @@ read_question(int argc, char **argv, bool takes_channel, struct question *questi
             continue;
         } else if (pw_args_unknown(&args)) {
             return EX_USAGE;
-        } else if (!takes_channel || question->channel != NULL) {
+        } else if (!takes_argument || question->argument != NULL) {
             return pw_command_misused("\"%s\" is too much; leave it out", args.current);
         } else {
-            question->channel = args.current;
+            question->argument = args.current;
         }
     }
     if (question->socket != NULL && question->config != NULL) {
@@ -249,7 +249,7 @@ ask(const struct question *question, const char *command,
     struct pw_why why = {0};
     struct pw_ask wall = {
         .config = question->config, .socket = question->socket, .patience_s = PATIENCE_S};
-    enum pw_err err = pw_ask_wall(&wall, command, question->channel, &line, &answer, &why);
+    enum pw_err err = pw_ask_wall(&wall, command, question->argument, &line, &answer, &why);
     return err == PW_E_OK ? tell(answer, pw_buf_span(&line), question->json, print)
                           : pw_command_fail(err, &why);
 }
@@ -284,4 +284,50 @@ pw_cmd_ctl_reload(int argc, char **argv)
     struct question question = {0};
     int wrong = read_question(argc, argv, false, &question);
     return wrong == EX_OK ? ask(&question, "reload", print_reload) : wrong;
+}
+
+static void
+print_drain(const json_t *answer)
+{
+    printf("it takes nothing new, and delivers what it has accepted, for at most %lld ms\n",
+           pw_json_number(answer, "drain_timeout_ms"));
+}
+
+int
+pw_cmd_ctl_drain(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, false, &question);
+    return wrong == EX_OK ? ask(&question, "drain", print_drain) : wrong;
+}
+
+static void
+print_rotate(const json_t *answer)
+{
+    fputs("the audit log was moved aside, and goes on in ", stdout);
+    print_member(answer, "file");
+    putchar('\n');
+}
+
+int
+pw_cmd_ctl_rotate(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, false, &question);
+    return wrong == EX_OK ? ask(&question, "rotate", print_rotate) : wrong;
+}
+
+static void
+print_level(const json_t *answer)
+{
+    print_member(answer, "level");
+    putchar('\n');
+}
+
+int
+pw_cmd_ctl_log_level(int argc, char **argv)
+{
+    struct question question = {0};
+    int wrong = read_question(argc, argv, true, &question);
+    return wrong == EX_OK ? ask(&question, "log-level", print_level) : wrong;
 }

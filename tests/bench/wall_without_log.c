@@ -102,3 +102,9 @@ pw_audit_change(struct pw_audit *audit, const struct pw_audit_options *options)
 {
     (void)audit, (void)options;
 }
+
+void
+pw_audit_rotate(struct pw_audit *audit)
+{
+    (void)audit;
+}

@@ -164,7 +164,7 @@ def test_reload_opens_a_rotated_log_again(wall):
 
 
 @pytest.mark.parametrize("data, sentence", [
-    (b"reboot\n", "reboot is no command of this wall; there are status, reopen, reload, purge, version"),
+    (b"reboot\n", "reboot is no command of this wall; there are status, reopen, reload, drain, log-level, rotate, purge"),
     (b"reload now\n", "reload takes no argument; leave it out"),
     (b"status nobody\n", "nobody is no channel of this wall"),
     (b"\n", "the request begins with no command"),

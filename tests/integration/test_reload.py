@@ -248,6 +248,38 @@ def test_limits_of_the_quarantine_and_of_the_log_change_while_it_runs(ends):
     it.wall.wait_for(lambda: len(list(it.wall.state.glob("audit-*.jsonl"))) > 1, "the log to move aside")
 
 
+def test_orders_are_answered_and_told_with_who_gave_them(ends):
+    it = ends()
+    assert asked(it.wall, "log-level")["level"] == "info"
+    assert asked(it.wall, "log-level", "debug")["level"] == "debug"
+    assert asked(it.wall, "reload")["ok"]  # goes by the file again
+    assert said(it.wall, "log-level") == "info\n"
+    assert "loud is no level; write error, warning, info or debug" in said(it.wall, "log-level", "loud", code=1)
+    assert asked(it.wall, "log-level", "error")["level"] == "error"
+    assert asked(it.wall, "rotate")["ok"]
+    assert len(list(it.wall.state.glob("audit-*.jsonl"))) == 1
+    assert it.outcome(contested(1))["verdict"] == "drop"
+    assert "moved aside" in said(it.wall, "rotate")
+    assert asked(it.wall, "drain")["stopping"]
+    assert it.wall.process.wait(20) == 0
+    lines = [json.loads(line) for path in it.wall.state.glob("audit*.jsonl") for line in path.read_text().splitlines()]
+    lines.sort(key=lambda line: line["seq"])
+    ordered = [line["detail"] for line in lines if line["event"] == "config" and "by" in line["detail"]]
+    assert [(one["what"], one.get("level")) for one in ordered] == [
+        ("config.log_level", "debug"), ("config.reload", None), ("config.log_level", "error"), ("audit.rotate", None),
+        ("audit.rotate", None)]
+    stop, = [line for line in lines if line["event"] == "stop"]
+    assert {one["by"]["via"] for one in [*ordered, stop["detail"]]} == {"control"}
+    assert "stopping" not in it.wall.words.read_text()
+
+
+def test_the_last_line_tells_who_sent_the_signal(ends):
+    it = ends()
+    it.wall.signal(signal.SIGTERM)
+    assert it.wall.process.wait(20) == 0
+    assert it.wall.lines()[-2]["detail"]["by"] == {"via": "SIGTERM", "uid": os.getuid(), "pid": os.getpid()}
+
+
 def frames_and_turns(wall):
     """Of each line of the channel, in order: the policy that took over, or the verdict of the next message."""
     what = re.compile(rb'"event":"frame".*?"verdict":"(\w+)"|"what":"config.in_force","generation":(\d+),"policy":"(\w+)"')

@@ -31,8 +31,8 @@ static const struct live_case cases[] = {
     {"what is live", "state = \"state\"\ndrain_timeout = 1s\nkeys = \"k\"\naudit\n    pass = \"summary\"\n    rotate_size = 1M\nquarantine\n    max_age = 1d\nchannel\n"
      CHANNEL("jobs", BIND, "        max_frames = 2\n        frames = \"opaque\"\n        verify = \"required\"\n")
      "policy\n    p\n        allow = \"c:D\"\n        max_bytes = 4\n", ""},
-    {"texts", "state = \"other\"\ninstance = \"me\"\naudit\n    mirror = \"m\"\nchannel\n" CHANNEL("jobs", BIND, "") POLICY,
-     "state control instance audit.file audit.key audit.mirror "},
+    {"texts", "state = \"other\"\nhttp = \"127.0.0.1:9101\"\ninstance = \"me\"\naudit\n    mirror = \"m\"\nchannel\n" CHANNEL("jobs", BIND, "") POLICY,
+     "state control instance http audit.file audit.key audit.mirror "},
     {"numbers and choices", "state = \"state\"\naudit\n    queue = 512\n    on_full = \"degrade\"\nchannel\n" CHANNEL("jobs", BIND "            hwm = 7\n", "        replay = no\n") POLICY,
      "audit.queue audit.on_full channel.jobs.in.hwm channel.jobs.replay "},
     {"an endpoint more", "state = \"state\"\nchannel\n" CHANNEL("jobs", BIND "            bind = \"ipc:///tmp/in2\"\n", "") POLICY,

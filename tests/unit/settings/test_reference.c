@@ -138,6 +138,7 @@ only_settings_outside_of_named_sections_have_a_variable(void **state)
         "PICKLEWALL_INSTANCE",
         "PICKLEWALL_HTTP",
         "PICKLEWALL_HTTP_NAME",
+        "PICKLEWALL_LOG_LEVEL",
         "PICKLEWALL_DRAIN_TIMEOUT",
         "PICKLEWALL_SANDBOX",
         "PICKLEWALL_SANDBOX_VIOLATION",
