@@ -63,7 +63,7 @@ def debian(package, slim):
         "licenseConcluded": "NOASSERTION",
         "licenseDeclared": "NOASSERTION",
         "copyrightText": "NOASSERTION",
-        "sourceInfo": f"built from {source} {version}" + (" without HTTPS, see docker/slim.sh" if slim else ""),
+        "sourceInfo": f"built from {source} {version}" + (" without what the wall does not use, see docker/slim.sh" if slim else ""),
         "externalRefs": [{
             "referenceCategory": "PACKAGE-MANAGER",
             "referenceType": "purl",

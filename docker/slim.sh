@@ -3,37 +3,57 @@
 #
 # usage: docker/slim.sh FOLDER
 #
-# Puts a libmicrohttpd without HTTPS there, built from the source of the Debian package that is
-# installed: the wall serves metrics in clear text, and Debian's own brings GnuTLS and six more
-# libraries along, 7 MB. What is there already stays. Wants gcc, make, dpkg-dev, and the archive.
+# Puts two libraries there, built from the sources of the Debian packages that are installed, but
+# for what the wall has no use for: a libmicrohttpd without HTTPS (metrics go in clear text) and a
+# czmq without systemd's journal. Debian's own bring 14 more libraries along, 10 MB. What is there
+# already stays. Wants gcc, cmake, make, dpkg-dev, and the archive.
 set -euo pipefail
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
-library=libmicrohttpd.so.12
-[ ! -e "$out/$library" ] || exit 0
-
-version=$(dpkg-query -W -f '${source:Version}' libmicrohttpd12)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+cd "$work"
+export CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$work=."
+export LDFLAGS="-Wl,-z,relro,-z,now"
+
 # An apt of its own: the machine's lists and sources stay as they are. Signatures are checked by
 # Debian's keys, as always.
-mkdir -p "$work/lists/partial"
-echo "deb-src http://deb.debian.org/debian bookworm main" >"$work/sources.list"
 archive() {
     apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o APT::Sandbox::User=root "$@"
 }
-cd "$work"
-archive update
-archive source "libmicrohttpd=$version" >/dev/null
-cd libmicrohttpd-*/
-export CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$work=."
-export LDFLAGS="-Wl,-z,relro,-z,now"
-./configure -q --prefix=/usr --disable-https --disable-static --disable-doc --disable-examples \
-    --disable-curl >"$work/log" 2>&1 || { tail -n 20 "$work/log" && exit 70; }
-make -s -j"$(nproc)" -C src/microhttpd libmicrohttpd.la >"$work/log" 2>&1 ||
-    { tail -n 20 "$work/log" && exit 70; }
-cp -L "src/microhttpd/.libs/$library" "$out/$library.part"
-strip --strip-unneeded "$out/$library.part"
-mv "$out/$library.part" "$out/$library"
-echo "libmicrohttpd $version" >"$out/versions"
+quietly() { "$@" >"$work/log" 2>&1 || { tail -n 20 "$work/log" && exit 70; }; }
+
+microhttpd() {
+    quietly ./configure -q --prefix=/usr --disable-https --disable-static --disable-doc \
+        --disable-examples --disable-curl
+    quietly make -s -j"$(nproc)" -C src/microhttpd libmicrohttpd.la
+    built=src/microhttpd/.libs/libmicrohttpd.so.12
+}
+czmq() {
+    quietly cmake -S . -B out -DCMAKE_BUILD_TYPE=None -DCZMQ_WITH_SYSTEMD=OFF -DCZMQ_WITH_LZ4=OFF \
+        -DCZMQ_WITH_LIBCURL=OFF -DCZMQ_WITH_NSS=OFF -DCZMQ_WITH_LIBMICROHTTPD=OFF \
+        -DCZMQ_BUILD_STATIC=OFF -DBUILD_TESTING=OFF -DENABLE_DRAFTS=OFF
+    quietly cmake --build out --target czmq -j "$(nproc)"
+    built=out/libczmq.so.4
+}
+
+# slim PACKAGE SOURCE LIBRARY HOW
+slim() {
+    local version
+    [ ! -e "$out/$3" ] || return 0
+    if [ ! -e sources.list ]; then
+        mkdir -p lists/partial
+        echo "deb-src http://deb.debian.org/debian bookworm main" >sources.list
+        archive update
+    fi
+    version=$(dpkg-query -W -f '${source:Version}' "$1")
+    archive source "$2=$version" >"$work/log"
+    cd "$2"-*/
+    "$4"
+    strip --strip-unneeded -o "$out/$3.part" "$(realpath "$built")"
+    mv "$out/$3.part" "$out/$3"
+    cd "$work"
+}
+slim libmicrohttpd12 libmicrohttpd libmicrohttpd.so.12 microhttpd
+slim libczmq4 czmq libczmq.so.4 czmq
