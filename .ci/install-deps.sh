@@ -24,7 +24,7 @@ packages_of() {
     coverage) echo gcovr ;;
     lint) echo clang-format clang-tidy cppcheck codespell shellcheck mandoc ;;
     # What the image is made of, and what runs it.
-    image-build) echo binutils gcc make dpkg-dev libmicrohttpd12 python3 ;;
+    image-build) echo binutils gcc cmake make dpkg-dev libmicrohttpd12 libczmq4 python3 ;;
     deb) echo binutils dpkg-dev file gzip lintian man-db ;;
     image) echo podman buildah runc util-linux python3 python3-zmq python3-pytest python3-jsonschema ;;
     *) return 1 ;;
