@@ -290,7 +290,7 @@ def test_an_open_address_is_warned_of(tmp_path):
     with WebWall(tmp_path / "wall", host="0.0.0.0") as wall:
         assert "http: other machines can read" in wall.words.read_text()
         assert wall.ask("/metrics")[0] == 200
-    with WebWall(tmp_path / "second") as wall:
+    with WebWall(tmp_path / "second", host="localhost") as wall:
         assert "other machines" not in wall.words.read_text()
 
 
