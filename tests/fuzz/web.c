@@ -48,8 +48,7 @@ disassemble(struct pw_span bytes)
 static void
 read_line(struct pw_span line)
 {
-    static struct pw_recent *recent;
-    recent = recent != NULL ? recent : pw_recent_new();
+    PW_CLEANUP(pw_recent_free) struct pw_recent *recent = pw_recent_new();
     struct pw_audit_record record = {.event = PW_EVENT_FRAME, .reason = PW_R_PICKLE_OPAQUE};
     struct pw_recent_held held;
     if (recent != NULL) {

@@ -39,64 +39,75 @@ def fixture_wall(tmp_path):
         yield wall
 
 
-@pytest.fixture(name="flow")
-def fixture_flow(wall, sockets):
-    """40 clean messages and one of each attack have gone through."""
-    push, pull = sockets(zmq.PUSH, connect=[wall.source]), sockets(zmq.PULL, connect=[wall.target])
+def send_all(wall, push, pull):
+    """40 clean messages and one of each attack go through."""
     for number in range(CLEAN):
         push.send(pickle.dumps(number))
     for attack in HOSTILE.values():
         push.send(attack)
     assert [pickle.loads(pull.recv()) for _ in range(CLEAN)] == list(range(CLEAN))
     wall.settled(**{"pass": CLEAN, "quarantine": len(HOSTILE)})
-    return push, pull
 
 
-def test_metrics_tell_what_happened(wall, flow):
-    text = wall.metrics()
+@pytest.fixture(name="busy", scope="module")
+def fixture_busy(tmp_path_factory):
+    """For tests that only look."""
+    with WebWall(tmp_path_factory.mktemp("busy"), top='http_name = "wall.service"') as wall:
+        context = zmq.Context()
+        push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
+        push.connect(wall.source)
+        pull.connect(wall.target)
+        pull.rcvtimeo = 20000
+        send_all(wall, push, pull)
+        yield wall
+        context.destroy(linger=0)
+
+
+def test_metrics_tell_what_happened(busy):
+    text = busy.metrics()
     at = 'picklewall_{}{{channel="jobs",{}}}'
-    assert wall.metric(at.format("messages_total", 'verdict="drop"'), text) == 0
-    assert wall.metric(at.format("bytes_total", 'direction="out"'), text) == sum(
+    assert busy.metric(at.format("messages_total", 'verdict="drop"'), text) == 0
+    assert busy.metric(at.format("bytes_total", 'direction="out"'), text) == sum(
         len(pickle.dumps(number)) for number in range(CLEAN))
-    assert wall.metric(at.format("findings_total", 'reason="import.denied"'), text) >= 3
-    assert wall.metric(at.format("signature_results_total", 'state="none"'), text) == CLEAN + len(HOSTILE)
-    scans = wall.metric('picklewall_scan_seconds_count{channel="jobs"}', text)
+    assert busy.metric(at.format("findings_total", 'reason="import.denied"'), text) >= 3
+    assert busy.metric(at.format("signature_results_total", 'state="none"'), text) == CLEAN + len(HOSTILE)
+    scans = busy.metric('picklewall_scan_seconds_count{channel="jobs"}', text)
     assert 1 <= scans <= CLEAN + len(HOSTILE)
-    assert wall.metric(at.format("scan_seconds_bucket", 'le="+Inf"'), text) == scans
-    assert wall.metric('picklewall_quarantine_items{state="held"}', text) == len(HOSTILE)
-    assert abs(wall.metric("picklewall_quarantine_oldest_timestamp_seconds", text) - time.time()) < 60
-    assert wall.metric('picklewall_healthy{probe="ready"}', text) == 1
-    assert wall.metric("process_open_fds", text) > 10
-    assert wall.metric("process_resident_memory_bytes", text) > 1 << 20
+    assert busy.metric(at.format("scan_seconds_bucket", 'le="+Inf"'), text) == scans
+    assert busy.metric('picklewall_quarantine_items{state="held"}', text) == len(HOSTILE)
+    assert abs(busy.metric("picklewall_quarantine_oldest_timestamp_seconds", text) - time.time()) < 60
+    assert busy.metric('picklewall_healthy{probe="ready"}', text) == 1
+    assert busy.metric("process_open_fds", text) > 10
+    assert busy.metric("process_resident_memory_bytes", text) > 1 << 20
     assert "127.0.0.1" not in text and "nt system" not in text
 
 
-def test_the_chain_is_as_long_as_the_log(wall, flow):
+def test_the_chain_is_as_long_as_the_log(busy):
     def fits():
-        return wall.metric("picklewall_audit_chain_size") == wall.lines()[-1]["seq"]
-    wall.wait_for(fits, "the number of the last line")
+        return busy.metric("picklewall_audit_chain_size") == busy.lines()[-1]["seq"]
+    busy.wait_for(fits, "the number of the last line")
 
 
 @pytest.mark.parametrize(("accept", "kind"), [("*/*", PLAIN), (PROMETHEUS, OPEN), ("text/html", PLAIN)])
-def test_the_form_is_the_one_that_was_asked_for(wall, accept, kind):
-    status, headers, body = wall.ask("/metrics", Accept=accept)
+def test_the_form_is_the_one_that_was_asked_for(busy, accept, kind):
+    status, headers, body = busy.ask("/metrics", Accept=accept)
     assert (status, headers["Content-Type"]) == (200, kind)
     assert body.endswith(b"# EOF\n") == (kind == OPEN)
 
 
-def test_promtool_finds_nothing_wrong(wall, flow):
-    done = subprocess.run([needs("promtool"), "check", "metrics"], input=wall.metrics(), capture_output=True, text=True,
+def test_promtool_finds_nothing_wrong(busy):
+    done = subprocess.run([needs("promtool"), "check", "metrics"], input=busy.metrics(), capture_output=True, text=True,
                           timeout=60)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_prometheus_scrapes_it(wall, flow, tmp_path):
+def test_prometheus_scrapes_it(busy, tmp_path):
     port = free_port()
     config = tmp_path / "prometheus.yml"
     config.write_text("global: {scrape_interval: 500ms}\n"
                       f"rule_files: ['{ROOT}/config/prometheus/alerts.yml']\n"
                       "scrape_configs:\n"
-                      f"  - {{job_name: picklewall, static_configs: [{{targets: ['127.0.0.1:{wall.port}']}}]}}\n")
+                      f"  - {{job_name: picklewall, static_configs: [{{targets: ['127.0.0.1:{busy.port}']}}]}}\n")
     server = subprocess.Popen(
         [needs("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb",
          f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"], stdin=subprocess.DEVNULL,
@@ -110,7 +121,7 @@ def test_prometheus_scrapes_it(wall, flow, tmp_path):
         except OSError:
             return []
     try:
-        wall.wait_for(lambda: query('up{job="picklewall"}') == ["1"], "a scrape", seconds=40)
+        busy.wait_for(lambda: query('up{job="picklewall"}') == ["1"], "a scrape", seconds=40)
         assert query('picklewall_messages_total{verdict="pass"}') == [str(CLEAN)]
         assert query("sum(picklewall_findings_total) > 0") != []
     finally:
@@ -118,8 +129,8 @@ def test_prometheus_scrapes_it(wall, flow, tmp_path):
         server.wait(20)
 
 
-def test_rules_and_dashboard_name_only_metrics_that_are_there(wall):
-    there = set(re.findall(r"^([a-z_]+)[ {]", wall.metrics(), re.M)) | {
+def test_rules_and_dashboard_name_only_metrics_that_are_there(busy):
+    there = set(re.findall(r"^([a-z_]+)[ {]", busy.metrics(), re.M)) | {
         "picklewall_key_not_after_timestamp_seconds", "picklewall_quarantine_oldest_timestamp_seconds"}
     for path in ("config/prometheus/alerts.yml", "config/grafana/picklewall.json"):
         named = set(re.findall(r"\b(?:picklewall|process)_[a-z_]+", (ROOT / path).read_text()))
@@ -152,35 +163,29 @@ def test_health_says_the_cause(wall, tmp_path):
     ("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil:80", 421), ("", 421), ("[::1", 421),
     ("wall.service", 200), ("127.0.0.1:80:80", 421), (socket.gethostname(), 200),
 ])
-def test_a_page_of_another_site_is_refused(tmp_path_factory, host, status, named_wall):
-    assert named_wall.ask("/", Host=host)[0] == status
+def test_a_page_of_another_site_is_refused(busy, host, status):
+    assert busy.ask("/", Host=host)[0] == status
 
 
-@pytest.fixture(name="named_wall", scope="module")
-def fixture_named_wall(tmp_path_factory):
-    with WebWall(tmp_path_factory.mktemp("named"), top='http_name = "wall.service"') as wall:
-        yield wall
-
-
-def test_nothing_can_be_changed(wall):
+def test_nothing_can_be_changed(busy):
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "X"):
-        assert wall.ask("/", method=method)[0] == 405
-    assert wall.ask("/nothing")[0] == 404
-    status, headers, body = wall.ask("/metrics", method="HEAD")
+        assert busy.ask("/", method=method)[0] == 405
+    assert busy.ask("/nothing")[0] == 404
+    status, headers, body = busy.ask("/metrics", method="HEAD")
     assert (status, body) == (200, b"") and int(headers["Content-Length"]) > 1000
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg", "/metrics", "/livez", "/nothing"])
-def test_every_answer_is_strict(wall, path):
-    headers = wall.ask(path)[1]
+def test_every_answer_is_strict(busy, path):
+    headers = busy.ask(path)[1]
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_events_bring_findings_once(wall, flow):
-    first, second = wall.events(2)
+def test_events_bring_findings_once(busy):
+    first, second = busy.events(2)
     assert [line["n"] for line in first["findings"]] == list(range(len(HOSTILE), 0, -1))
     assert second["findings"] == [] and second["now"] > first["now"]
     assert {"mod": "os", "name": "system", "count": 2} in first["globals"]
@@ -188,14 +193,14 @@ def test_events_bring_findings_once(wall, flow):
     assert first["channels"][0]["pass"] == CLEAN and sum(second["channels"][0]["passed"]) <= CLEAN
 
 
-def test_a_finding_shows_the_opcodes_around_it(wall, flow):
-    lines = wall.events()[0]["findings"]
+def test_a_finding_shows_the_opcodes_around_it(busy):
+    lines = busy.events()[0]["findings"]
     line = next(line for line in lines if line["msg"]["bytes"] == len(HOSTILE["text"]))
-    told = json.loads(wall.ask(f"/finding?entry={line['q']['entry']}")[2])
+    told = json.loads(busy.ask(f"/finding?entry={line['q']['entry']}")[2])
     marked = [op for op in told["ops"] if "mark" in op]
     assert marked == [{"off": line["finds"][0]["off"], "op": "GLOBAL", "arg": "os system", "mark": True}]
-    assert wall.ask("/finding?entry=01ARZ3NDEKTSV4RRFFQ69G5FAV")[0] == 404
-    assert wall.ask("/finding")[0] == 404 and wall.ask("/finding?entry=../../lock")[0] == 404
+    assert busy.ask("/finding?entry=01ARZ3NDEKTSV4RRFFQ69G5FAV")[0] == 404
+    assert busy.ask("/finding")[0] == 404 and busy.ask("/finding?entry=../../lock")[0] == 404
 
 
 def test_streams_are_counted(wall):
@@ -211,9 +216,9 @@ def test_streams_are_counted(wall):
     assert wall.stop() == 0
 
 
-def test_a_crowd_does_not_hold_the_wall(wall, flow):
+def test_a_crowd_does_not_hold_the_wall(wall, sockets):
     """A thousand who say nothing, garbage, endless headers, one letter at a time; messages go on, and then it answers."""
-    push, pull = flow
+    push, pull = sockets(zmq.PUSH, connect=[wall.source]), sockets(zmq.PULL, connect=[wall.target])
     crowd = []
     for number in range(CONNECTIONS):
         client = socket.socket()
