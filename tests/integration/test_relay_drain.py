@@ -175,6 +175,7 @@ def test_the_log_is_whole_after_two_hangups(tmp_path, peers, renamed):
         producer = peers("produce", source, 0, 30_000, BYTES)
         for turn in (1, 2):
             wait_for(lambda: len(numbers(taken)) > 10_000 * turn, "messages")
+            wait_for(wall.log.exists, "the log, opened again")
             if renamed:
                 wall.log.rename(wall.log.with_suffix(f".{turn}"))
             wall.signal(signal.SIGHUP if turn == 1 else signal.SIGUSR1)
