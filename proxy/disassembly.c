@@ -68,12 +68,15 @@ static void
 write_pair(struct pw_json *json, const struct pw_op *op)
 {
     uint8_t text[2 * (ARG_SHOWN + 1)];
-    size_t mod_len = least(op->line.len, ARG_SHOWN + 1);
-    size_t name_len = least(op->line2.len, ARG_SHOWN);
-    memcpy(text, op->line.ptr, mod_len);
-    text[mod_len] = ' ';
-    memcpy(text + mod_len + 1, op->line2.ptr, name_len);
-    pw_json_bytes(json, "arg", (struct pw_span){text, mod_len + 1 + name_len}, ARG_SHOWN);
+    size_t len = 0;
+    for (size_t i = 0; i < least(op->line.len, ARG_SHOWN + 1); i++) {
+        text[len++] = op->line.ptr[i];
+    }
+    text[len++] = ' ';
+    for (size_t i = 0; i < least(op->line2.len, ARG_SHOWN); i++) {
+        text[len++] = op->line2.ptr[i];
+    }
+    pw_json_bytes(json, "arg", (struct pw_span){text, len}, ARG_SHOWN);
 }
 
 static void

@@ -130,29 +130,34 @@ count_name(struct pw_recent *recent, struct pw_span line)
     }
 }
 
-static int
-more_frequent(const void *a, const void *b)
+/* The most frequent name that `told` does not mark yet; NULL when all are told. */
+static const struct name *
+next_name(const struct pw_recent *recent, bool told[static PW_RECENT_NAMES])
 {
-    const struct name *const *left = a;
-    const struct name *const *right = b;
-    return ((*left)->count < (*right)->count) - ((*left)->count > (*right)->count);
+    const struct name *best = NULL;
+    for (size_t i = 0; i < recent->name_count; i++) {
+        const struct name *it = &recent->names[i];
+        best = !told[i] && (best == NULL || it->count > best->count) ? it : best;
+    }
+    if (best != NULL) {
+        told[best - recent->names] = true;
+    }
+    return best;
 }
 
 void
 pw_recent_write_names(struct pw_recent *recent, size_t most, struct pw_json *json)
 {
-    const struct name *sorted[PW_RECENT_NAMES];
+    bool told[PW_RECENT_NAMES] = {false};
     pw_json_array(json, "globals");
     pthread_mutex_lock(&recent->lock);
-    for (size_t i = 0; i < recent->name_count; i++) {
-        sorted[i] = &recent->names[i];
-    }
-    qsort(sorted, recent->name_count, sizeof sorted[0], more_frequent);
-    for (size_t i = 0; i < recent->name_count && i < most; i++) {
+    const struct name *name = next_name(recent, told);
+    for (size_t i = 0; name != NULL && i < most; i++) {
         pw_json_object(json, NULL);
-        pw_json_raw(json, (struct pw_span){sorted[i]->members, sorted[i]->len});
-        pw_json_uint(json, "count", sorted[i]->count);
+        pw_json_raw(json, (struct pw_span){name->members, name->len});
+        pw_json_uint(json, "count", name->count);
         pw_json_end_object(json);
+        name = next_name(recent, told);
     }
     pthread_mutex_unlock(&recent->lock);
     pw_json_end_array(json);

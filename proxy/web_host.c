@@ -19,7 +19,7 @@ pw_web_split(const char *address, char *host, size_t room, const char **port)
     if (colon == NULL || (brackets && (colon == address || colon[-1] != ']'))) {
         return false;
     }
-    size_t len = (size_t)(colon - address) - 2 * brackets;
+    size_t len = (size_t)(colon - address) - (brackets ? 2 : 0);
     if (len >= room) {
         return false;
     }
