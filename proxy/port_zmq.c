@@ -12,6 +12,7 @@ enum {
     DRAIN_STEP_MS = 2,
     BUSY_TICK_MS = 10,
     IDLE_TICK_MS = 500,
+    MEMORY_TICK_MS = 50,
 };
 
 static const uint64_t ns_per_ms = 1000000;
@@ -91,7 +92,7 @@ port_receive(struct pw_port *port, struct pw_message *messages, size_t max)
             pw_slot_give(self, slot);
             return count;
         }
-        if (self->memory.attentive) {
+        if (self->memory.most > 0) {
             pw_port_zmq_note_message(self, slot);
         }
         messages[count] = message_in(slot);
@@ -172,7 +173,7 @@ longest_wait(struct pw_port_zmq *self, int timeout_ms)
     bool step = self->draining && self->in.count > 0 && !pw_port_zmq_stop_producers(self);
     bool duty = self->restless || self->zap != NULL || self->memory.most > 0;
     int most = step ? DRAIN_STEP_MS : duty ? IDLE_TICK_MS : -1;
-    most = self->memory.attentive && most > BUSY_TICK_MS ? BUSY_TICK_MS : most;
+    most = self->memory.most > 0 && most > MEMORY_TICK_MS ? MEMORY_TICK_MS : most;
     return most < 0 || (timeout_ms >= 0 && timeout_ms < most) ? timeout_ms : most;
 }
 

@@ -37,9 +37,8 @@ struct pw_conn {
     uint64_t leave_at;
     uint64_t since;          /* steady clock */
     bool grows;              /* `held` does, since the last look; see port_zmq_memory.c */
-    uint64_t base;           /* bytes it had sent when that began */
-    uint64_t taken;          /* bytes of its messages that have reached us since */
-    uint64_t held;           /* the rest */
+    uint64_t taken;          /* bytes of its messages that have reached us */
+    uint64_t held;           /* the others that it has sent */
     char peer[PW_CONN_PEER]; /* "10.0.0.7:4711", or "" */
 };
 
@@ -61,9 +60,8 @@ struct pw_watch {
 struct pw_memory {
     uint64_t most; /* bytes; 0: any */
     int statm;     /* fd of /proc/self/statm */
-    bool attentive;
-    bool emptied; /* the input was, since the last look */
-    bool told;    /* that there was nobody to cut off */
+    bool emptied;  /* the input was, since the last look */
+    bool told;     /* that there was nobody to cut off */
     uint64_t look_at;
 };
 
@@ -165,7 +163,7 @@ void pw_port_zmq_look_at_clients(struct pw_port_zmq *self, uint64_t now);
 void pw_port_zmq_open_memory(struct pw_port_zmq *self, uint64_t most);
 void pw_port_zmq_close_memory(struct pw_port_zmq *self);
 
-/* A message was received, while memory.attentive. */
+/* A message was received, and max_rss is set. */
 void pw_port_zmq_note_message(struct pw_port_zmq *self, const struct pw_slot *slot);
 
 /* Look whether it is too much, and cut off whose it is. */

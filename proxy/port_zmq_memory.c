@@ -20,7 +20,7 @@
 enum {
     LOOK_MS = 100,
     SETTLE_MS = 500,
-    LEAST = 64 << 10, /* bytes: not worth cutting off for less */
+    LEAST = 1 << 20, /* bytes: not worth cutting off for less */
     SHORT_HEAD = 2,
     LONG_HEAD = 9,
     CURVE_EXTRA = 33,
@@ -67,21 +67,6 @@ resident(const struct pw_memory *memory)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* From now on each message is put down to its connection. */
-static void
-begin(struct pw_port_zmq *self)
-{
-    self->memory.attentive = true;
-    for (size_t i = 0; i < self->in.count; i++) {
-        struct pw_conn *conn = &self->in.conns[i];
-        conn->taken = 0;
-        conn->held = 0;
-        if (!pw_conn_bytes(conn, &conn->base)) {
-            conn->base = 0;
-        }
-    }
-}
-
 /* What a frame takes on the wire (ZMTP 3.1, and https://rfc.zeromq.org/spec/26). */
 static uint64_t
 wire_bytes(uint64_t size, bool curve)
@@ -90,19 +75,28 @@ wire_bytes(uint64_t size, bool curve)
     return size + (size < 256 ? SHORT_HEAD : LONG_HEAD);
 }
 
+static struct pw_conn *
+conn_of(struct pw_watch *watch, int fd)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        if (watch->conns[i].fd == fd) {
+            return &watch->conns[i];
+        }
+    }
+    return NULL;
+}
+
 void
 pw_port_zmq_note_message(struct pw_port_zmq *self, const struct pw_slot *slot)
 {
     int fd = zmq_msg_get(&slot->msgs[0], ZMQ_SRCFD);
-    for (size_t i = 0; i < self->in.count; i++) {
-        struct pw_conn *conn = &self->in.conns[i];
-        if (conn->fd != fd) {
-            continue;
-        }
-        for (size_t frame = 0; frame < slot->count; frame++) {
-            conn->taken += wire_bytes(zmq_msg_size(&slot->msgs[frame]), self->in.curve);
-        }
-        return;
+    struct pw_conn *conn = conn_of(&self->in, fd);
+    if (conn == NULL) { /* so new that we have not heard of it */
+        pw_port_zmq_read_events(self);
+        conn = conn_of(&self->in, fd);
+    }
+    for (size_t frame = 0; conn != NULL && frame < slot->count; frame++) {
+        conn->taken += wire_bytes(zmq_msg_size(&slot->msgs[frame]), self->in.curve);
     }
 }
 
@@ -116,11 +110,8 @@ weigh(struct pw_port_zmq *self)
         uint64_t before = conn->held;
         conn->held = 0;
         if (pw_conn_bytes(conn, &bytes)) {
-            if (conn->base + conn->taken > bytes) {
-                conn->base = bytes - least(conn->taken, bytes); /* some came before */
-                conn->taken = bytes - conn->base;
-            }
-            conn->held = bytes - conn->base - conn->taken;
+            conn->taken = least(conn->taken, bytes); /* a number is used again */
+            conn->held = bytes - conn->taken;
         }
         conn->grows = conn->held > before;
     }
@@ -212,17 +203,13 @@ pw_port_zmq_look_at_memory(struct pw_port_zmq *self, uint64_t now)
         malloc_trim(0); /* what is free already is not to be blamed on anybody */
         bytes = resident(memory);
     }
-    bool attentive = bytes > memory->most / 2;
-    if (attentive && !memory->attentive) {
-        begin(self);
-    } else if (!attentive) {
-        memory->attentive = false;
-        memory->told = false;
-    } else if (attentive) {
+    if (bytes > memory->most / 2) {
         weigh(self);
-        if (bytes > memory->most) {
-            shed(self, bytes);
-        }
+    } else {
+        memory->told = false;
+    }
+    if (bytes > memory->most) {
+        shed(self, bytes);
     }
     memory->emptied = false;
 }

@@ -20,7 +20,7 @@ import zmq
 from wall import BINARY, Wall, channel, free_port, tcp
 
 STRANGERS = int(os.environ.get("STRANGERS", "150"))
-MEBIBYTES = int(os.environ.get("MEBIBYTES", "96"))
+MEBIBYTES = int(os.environ.get("MEBIBYTES", "48"))
 MESSAGES = int(os.environ.get("MESSAGES", "300"))
 
 SANITIZED = b"__sanitizer" in pathlib.Path(BINARY).read_bytes()
@@ -207,7 +207,7 @@ def endless(port, mebibytes, size=4096):
 def test_a_message_without_end_is_cut_off(wall):
     made, port, flow, *_ = wall(spare=(MEBIBYTES << 20) // 3)
     figures("alone", flow.latencies(MESSAGES))
-    for _ in range(3):
+    for _ in range(2):
         peer, sent = endless(port, MEBIBYTES * 2)
         assert is_cut_off(peer), sent
         say(f"cut off after {sent >> 20} MiB; resident {made.rss_bytes() >> 20} of {made.most >> 20} MiB")
@@ -216,7 +216,7 @@ def test_a_message_without_end_is_cut_off(wall):
         if not SANITIZED:  # there freed memory is kept for a while
             made.wait_for(lambda: made.rss_bytes() < made.most, "the memory to come back")
     shed = peers(made, "shed")
-    assert len(shed) >= 3 and all("max_rss" in line["why"] for line in shed), shed
+    assert len(shed) >= 2 and all("max_rss" in line["why"] for line in shed), shed
     assert all(line["bytes"] > 1 << 20 for line in shed)
     assert made.stop() == 0
     counts = made.counts("jobs")
