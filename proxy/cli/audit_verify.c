@@ -441,8 +441,11 @@ static bool
 was_rotated(const struct job *job)
 {
     struct stat st;
-    if (job->found.count == 0 || stat(job->settings->audit_file, &st) != 0) {
+    if (job->found.count == 0) {
         return false;
+    }
+    if (stat(job->settings->audit_file, &st) != 0) {
+        return errno == ENOENT; /* between its two names */
     }
     for (size_t i = 0; i < job->file_count; i++) {
         const struct file *file = &job->files[i];
@@ -476,6 +479,7 @@ pw_cmd_audit_verify(int argc, char **argv)
     for (int i = 1; i < ATTEMPTS && was_rotated(&job); i++) {
         pw_verify_free(&verify);
         forget(&job);
+        usleep(20000); /* the new one is there by then */
         err = try_all(&job, argv, count, &verify, &why);
     }
     code = err == PW_E_OK ? report(&job, verify) : pw_command_fail(err, &why);
