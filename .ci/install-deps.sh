@@ -5,6 +5,7 @@
 #     .ci/install-deps.sh build test fuzz coverage lint
 # With everything there it asks nobody and changes nothing.
 set -euo pipefail
+tools=$(realpath "$(dirname "$0")/..")/build/tools
 
 packages_of() {
     case $1 in
@@ -14,8 +15,8 @@ packages_of() {
         ;;
     test)
         echo libcmocka-dev python3 python3-zmq python3-pytest python3-jsonschema logrotate libpython3.11-testsuite tzdata python3-nacl tmux python3-yaml mandoc zsh systemd
-        # Who reads metrics, and who looks at the status page.
-        echo prometheus chromium python3-websocket
+        # Who looks at the status page. Who reads the metrics is unpacked below.
+        echo chromium python3-websocket
         # What the shipped policies are for.
         echo python3-numpy python3-pandas python3-scipy python3-sklearn python3-torch
         echo python3-joblib python3-dill python3-cloudpickle python3-msgpack
@@ -52,10 +53,9 @@ for package in "${wanted[@]}"; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()
-if [ "$(id -u)" -ne 0 ]; then
+if [ "$(id -u)" -ne 0 ] && [ ${#missing[@]} -gt 0 ]; then
     if ! command -v sudo >/dev/null; then
         echo "install-deps.sh: not root, and there is no sudo; as root, run" >&2
         echo "    apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -73,6 +73,27 @@ install_missing() {
     apt install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-echo "Installing Debian packages: ${missing[*]}"
-# Package lists that are absent or old are the usual reason for a failure: fetch, try once more.
-install_missing 2>/dev/null || { apt update && install_missing; }
+# Programs of packages that would start a server on installation; without them the tests that
+# want them say that they are skipped.
+unpack() {
+    local package=$1 folder
+    shift
+    [ ! -x "$tools/$1" ] || return 0
+    folder=$(mktemp -d)
+    echo "Unpacking the Debian package $package into $tools"
+    if (cd "$folder" && { apt-get -qq download "$package" 2>/dev/null || apt-get -qq download "$package"; } &&
+        dpkg-deb -x "$package"_*.deb .); then
+        mkdir -p "$tools"
+        (cd "$folder/usr/bin" && cp "$@" "$tools")
+    fi
+    rm -rf "$folder"
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "Installing Debian packages: ${missing[*]}"
+    # Package lists that are absent or old are the usual reason for a failure: fetch, try once more.
+    install_missing 2>/dev/null || { apt update && install_missing; }
+fi
+if [[ " $* " == *" test "* ]]; then
+    unpack prometheus prometheus promtool
+fi
