@@ -10,6 +10,7 @@
 #include "common/sign/keyring_rotate.h"
 #include "proxy/cli/commands.h"
 #include "proxy/cli/key.h"
+#include "proxy/cli/key_follow.h"
 
 enum { LINE_LIMIT = 4096 };
 
@@ -56,6 +57,7 @@ int
 pw_cmd_key_rotate(int argc, char **argv)
 {
     const char *dir = NULL, *from = NULL, *to = NULL;
+    struct pw_follow wall = {0};
     bool as_json = false;
     struct pw_args args = pw_args_over(argc, argv);
     while (pw_args_next(&args)) {
@@ -63,7 +65,7 @@ pw_cmd_key_rotate(int argc, char **argv)
             as_json = true;
         } else if (pw_args_value(&args, "--dir", &dir) ||
                    pw_args_value(&args, "--from", &from) ||
-                   pw_args_value(&args, "--to", &to)) {
+                   pw_args_value(&args, "--to", &to) || pw_follow_option(&args, &wall)) {
             continue;
         } else if (pw_args_unknown(&args)) {
             return EX_USAGE;
@@ -85,7 +87,7 @@ pw_cmd_key_rotate(int argc, char **argv)
     }
     int code = tell_rotated(&done, as_json);
     pw_keyring_free(&done.ring);
-    return code;
+    return code == EX_OK ? pw_follow_keys(&wall) : code;
 }
 
 static enum pw_err
@@ -132,12 +134,13 @@ int
 pw_cmd_key_revoke(int argc, char **argv)
 {
     const char *dir = NULL, *which = NULL;
+    struct pw_follow wall = {0};
     bool as_json = false;
     struct pw_args args = pw_args_over(argc, argv);
     while (pw_args_next(&args)) {
         if (pw_args_flag(&args, "--json")) {
             as_json = true;
-        } else if (pw_args_value(&args, "--dir", &dir)) {
+        } else if (pw_args_value(&args, "--dir", &dir) || pw_follow_option(&args, &wall)) {
             continue;
         } else if (pw_args_unknown(&args)) {
             return EX_USAGE;
@@ -157,8 +160,11 @@ pw_cmd_key_revoke(int argc, char **argv)
         return pw_command_fail(err, &why);
     }
     int code = tell_revoked(&done, dir, as_json);
-    if (code != EX_OK || done.folder.text[0] == '\0') {
+    if (code != EX_OK) {
         return code;
+    }
+    if (done.folder.text[0] == '\0') {
+        return pw_follow_keys(&wall);
     }
     /* The list counts by itself, but who asked should know what else is wrong there. */
     return pw_command_fail(PW_E_CONFIG, &done.folder);

@@ -122,6 +122,23 @@ def test_reload_answers_when_the_new_keys_are_in_force(wall, sockets):
     assert "the keys are in force: 2, generation " in ctl(wall, "reload").stdout
 
 
+def test_a_turn_of_keys_is_followed_before_it_ends(wall):
+    turn = ["--dir", wall.keys, "--from", "jobs-1", "--to", "jobs-2"]
+    done = run("key", "rotate", *turn, "--socket", wall.socket)
+    generation = asked(wall, "status")["keys"]["generation"]
+    assert generation > 1
+    assert done.stderr == f"picklewall: in force in the running wall, generation {generation}\n"
+    assert asked(wall, "status", "jobs")["channels"][0]["signs_with"] == "jobs-2"
+    done = run("key", "revoke", "--dir", wall.keys, "jobs-1", "--config", wall.config)
+    assert f"in force in the running wall, generation {generation + 1}\n" in done.stderr
+    (wall.keys / "z.pwkey").write_text("nonsense\n")
+    done = run("key", "revoke", "--dir", wall.keys, "00112233445566ff", "--socket", wall.socket, code=78)
+    assert "z.pwkey" in done.stderr
+    (wall.keys / "z.pwkey").unlink()
+    done = run("key", "revoke", "--dir", wall.keys, "0011223344556677", "--socket", wall.socket.with_name("no"), code=69)
+    assert "is the wall running" in done.stderr and "is revoked" in done.stdout
+
+
 def test_reload_says_why_the_old_keys_stay(wall):
     before = asked(wall, "status")["keys"]["generation"]
     (wall.keys / "z.pwkey").write_text("nonsense\n")
