@@ -241,11 +241,10 @@ def fixture_small_disk(tmp_path):
 
 
 def fill(folder):
-    with open(folder / "ballast", "wb") as file:
+    with open(folder / "ballast", "wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(65536))
-                file.flush()
         except OSError:
             pass
 

@@ -100,7 +100,7 @@ push_signatures(struct pw_audit *audit, int channel)
 static void
 push_everything(struct pw_audit *audit, int channel)
 {
-    for (int event = PW_EVENT_START; event <= PW_EVENT_ERROR; event++) {
+    for (int event = PW_EVENT_START; event <= PW_EVENT_PEER; event++) {
         push(audit, (struct pw_audit_record){.wall_ns = pw_clock_wall(),
                                              .channel = -1,
                                              .event = (uint8_t)event});
