@@ -145,3 +145,18 @@ def test_news_come_by_themselves_and_can_be_paused(wall, page):
     assert "arrival" not in text(page, "#findings")
     page.click("#pause")
     page.wait("document.querySelector('#findings').innerText.includes('late arrival')")
+
+
+def test_a_refused_configuration_is_seen(wall, page):
+    page.look(1280)
+    page.open(f"http://127.0.0.1:{wall.port}/")
+    page.wait("document.querySelector('#reload')?.innerText.includes('good')")
+    good = wall.config.read_text()
+    wall.config.write_text(good.replace("python-data", "python-dada"))
+    order = [BINARY, "ctl", "reload", "--socket", wall.state / "control.sock"]
+    assert subprocess.run(order, capture_output=True, timeout=60).returncode == 1
+    page.wait("document.querySelector('#reload')?.innerText.includes('python-dada')")
+    assert "refused" in text(page, "#reload")
+    wall.config.write_text(good)
+    subprocess.run(order, check=True, capture_output=True, timeout=60)
+    page.wait("document.querySelector('#reload') && !document.querySelector('#reload').innerText.includes('python-dada')")

@@ -159,6 +159,24 @@ def test_health_says_the_cause(wall, tmp_path):
         other.wait_for(lambda: other.ask("/readyz")[0] == 200, "the folder to be in order")
 
 
+def test_a_refused_configuration_is_told_and_the_old_one_runs_on(wall):
+    good = wall.config.read_text()
+    wall.config.write_text(good.replace("python-data", "python-dada"))
+    done = subprocess.run([BINARY, "ctl", "reload", "--socket", wall.state / "control.sock"], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1 and "python-dada" in done.stderr
+    wall.wait_for(lambda: wall.metric("picklewall_config_last_reload_successful") == 0, "the refusal in the metrics")
+    assert wall.metric('picklewall_config_reloads_total{result="refused"}') == 1
+    reload = wall.events()[0]["reload"]
+    assert not reload["good"] and f"{wall.config.name}:" in reload["error"] and "python-dada" in reload["error"]
+    assert "python-dada" in wall.words.read_text()
+    wall.config.write_text(good)
+    subprocess.run([BINARY, "ctl", "reload", "--socket", wall.state / "control.sock"], check=True, timeout=60,
+                   capture_output=True)
+    wall.wait_for(lambda: wall.metric("picklewall_config_last_reload_successful") == 1, "the end of it")
+    assert wall.events()[0]["reload"]["good"]
+
+
 @pytest.mark.parametrize(("host", "status"), [
     ("127.0.0.1", 200), ("localhost:9", 200), ("LOCALHOST", 200), ("[::1]:9101", 200), ("10.1.2.3", 200),
     ("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil:80", 421), ("", 421), ("[::1", 421),
