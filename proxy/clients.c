@@ -56,7 +56,7 @@ compare(const void *a, const void *b)
 static struct client *
 find(const struct list *list, const uint8_t *key)
 {
-    struct client wanted;
+    struct client wanted = {0};
     memcpy(wanted.key, key, sizeof wanted.key);
     return list->count == 0 ? NULL
                             : bsearch(&wanted, list->clients, list->count,

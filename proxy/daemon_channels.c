@@ -13,7 +13,6 @@
 #include <czmq.h>
 
 #include "common/audit/audit.h"
-#include "proxy/descriptors.h"
 #include "proxy/layout.h"
 #include "proxy/port_zmq.h"
 
@@ -211,7 +210,6 @@ enum pw_err
 pw_daemon_make_lanes(struct pw_daemon *self, struct pw_why *why)
 {
     size_t count = self->settings->channel_count;
-    pw_descriptors_raise(self->settings);
     self->lanes = calloc(count, sizeof *self->lanes);
     if (self->lanes == NULL) {
         return pw_fail(why, PW_E_NOMEM, "out of memory");

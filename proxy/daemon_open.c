@@ -22,6 +22,7 @@
 #include "proxy/daemon_keeper.h"
 #include "proxy/daemon_quarantine.h"
 #include "proxy/daemon_web.h"
+#include "proxy/descriptors.h"
 #include "proxy/sandbox.h"
 
 static const uint64_t ns_per_ms = 1000000;
@@ -124,6 +125,14 @@ open_audit(struct pw_daemon *self, struct pw_why *why)
     return self->audit != NULL ? PW_E_OK : PW_E_CREATE;
 }
 
+static enum pw_err
+raise_descriptors(struct pw_daemon *self, struct pw_why *why)
+{
+    (void)why;
+    pw_descriptors_raise(self->settings);
+    return PW_E_OK;
+}
+
 enum pw_err
 pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
 {
@@ -131,7 +140,8 @@ pw_daemon_open(struct pw_daemon *self, struct pw_why *why)
         open_signals,
         open_keys,
         open_state,
-        enter_sandbox, /* before anything makes a thread, or hears from outside */
+        raise_descriptors, /* a sandbox would forbid it */
+        enter_sandbox,     /* before anything makes a thread, or hears from outside */
         pw_daemon_open_store,
         open_audit,
         pw_daemon_open_control,

@@ -7,7 +7,7 @@
 #include "common/base/log.h"
 
 enum {
-    OF_PROCESS = 128, /* log, quarantine, control socket, signals, … */
+    OF_PROCESS = 256, /* log, quarantine, control socket, signals, clients of `http`, … */
     OF_CHANNEL = 32,  /* libzmq's own, endpoints */
 };
 
@@ -24,8 +24,12 @@ pw_descriptors_raise(const struct pw_settings *settings)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) {
         return;
     }
+    rlim_t before = limit.rlim_cur;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need) {
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        limit.rlim_cur = before;
+    }
+    if (limit.rlim_cur < need) {
         pw_log(PW_LOG_WARN,
                "descriptors: %" PRIu64 " may be open, and max_connections of all channels "
                "can take %" PRIu64 "; raise `ulimit -Hn` (LimitNOFILE=), or lower it",

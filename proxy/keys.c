@@ -80,7 +80,7 @@ make_all_terms(const struct pw_keys *keys, struct candidate *next, struct pw_why
         return pw_fail(why, PW_E_NOMEM, "out of memory");
     }
     next->count = keys->count;
-    for (size_t i = 0; i < keys->count; i++) {
+    for (size_t i = 0; i < next->count; i++) {
         next->terms[i] = make_terms(keys, &keys->places[i], next, why);
         if (next->terms[i] == NULL) {
             return PW_E_CONFIG;
@@ -100,14 +100,13 @@ find_signer(const struct pw_channel *channel, const struct pw_keyring *ring)
 }
 
 static void
-fill_place(struct place *place, struct pw_keyring *ring, struct pw_terms **terms)
+fill_place(struct place *place, struct pw_keyring *ring, struct pw_terms *terms)
 {
-    place->channel = (*terms)->channel;
+    place->channel = terms->channel;
     place->signer = find_signer(place->channel, ring);
     pw_config_free(&place->config);
-    place->config = pw_config_share((*terms)->config);
-    pw_terms_leave(&place->box, *terms);
-    *terms = NULL;
+    place->config = pw_config_share(terms->config);
+    pw_terms_leave(&place->box, terms);
 }
 
 /* Nothing can fail any more: the candidate is in force, the old ring has its last share. */
@@ -115,8 +114,8 @@ static void
 put_in_force(struct pw_keys *keys, struct candidate *next)
 {
     struct candidate old = {.config = keys->config, .ring = keys->ring};
-    for (size_t i = 0; i < keys->count; i++) {
-        fill_place(&keys->places[i], next->ring, &next->terms[i]);
+    for (size_t i = 0; i < next->count; i++) {
+        fill_place(&keys->places[i], next->ring, next->terms[i]);
     }
     free(next->terms);
     keys->generation++;

@@ -62,6 +62,7 @@ tick(struct pw_port_zmq *self)
     pw_port_zmq_serve_zap(self);
     pw_port_zmq_read_events(self);
     pw_port_zmq_look_at_clients(self, now);
+    pw_port_zmq_look_at_consumers(self, now);
     pw_port_zmq_look_at_memory(self, now);
     self->restless = pw_peers_tick(self->peers);
 }

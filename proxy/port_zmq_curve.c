@@ -209,7 +209,8 @@ serve_one(struct pw_port_zmq *self)
 void
 pw_port_zmq_serve_zap(struct pw_port_zmq *self)
 {
-    while (self->zap != NULL && serve_one(self)) {
+    uint64_t until = pw_clock_steady() + PW_MOMENT_NS;
+    while (self->zap != NULL && serve_one(self) && pw_clock_steady() < until) {
     }
 }
 

@@ -25,6 +25,10 @@ struct pw_slot {
 
 enum { PW_CONN_PEER = 64 };
 
+/* How long events of strangers may keep a channel from its messages, each kind at a time.
+ */
+enum { PW_MOMENT_NS = 1000000 };
+
 /* One connection, as the monitor of its side tells. */
 struct pw_conn {
     int fd;
@@ -37,6 +41,7 @@ struct pw_conn {
     uint64_t leave_at;
     uint64_t since;          /* steady clock */
     bool grows;              /* `held` does, since the last look; see port_zmq_memory.c */
+    uint64_t heard;          /* bytes that a consumer had sent at the last look */
     uint64_t taken;          /* bytes of its messages that have reached us */
     uint64_t held;           /* the others that it has sent */
     char peer[PW_CONN_PEER]; /* "10.0.0.7:4711", or "" */
@@ -47,9 +52,9 @@ struct pw_watch {
     bool out;
     void *socket; /* of the monitor */
     bool curve;
-    size_t most;     /* connections */
-    int patience_ms; /* of a handshake */
-    struct pw_conn *conns;
+    size_t most;           /* connections */
+    int patience_ms;       /* of a handshake */
+    struct pw_conn *conns; /* the oldest first */
     size_t count;
     size_t cap;
     const char *failure;        /* of the connection that ends next; NULL: not told */
@@ -83,6 +88,7 @@ struct pw_port_zmq {
     uint64_t tick_at; /* steady clock */
     bool restless;    /* there is something to say of peers, in a second */
     uint64_t look_at; /* at the folders of clients */
+    uint64_t hear_at; /* at what consumers send */
     struct pw_memory memory;
     void *control;
     struct pw_slot *spare;
@@ -115,7 +121,7 @@ void pw_slot_free(struct pw_slot *slot);
 
 /* ---- port_zmq_monitor.c ---- */
 
-/* Learn what the monitors have told since. */
+/* Learn what the monitors have told since, for a moment at most. */
 void pw_port_zmq_read_events(struct pw_port_zmq *self);
 
 /* Our own copy of its descriptor, which libzmq cannot close and reuse; -1: it is gone. */
@@ -129,8 +135,8 @@ bool pw_conn_is_from(const struct pw_conn *conn, const char *host);
 
 /*
  * Whose handshake has just ended, from this host (NULL: any), or NULL. libzmq 4.3 does not
- * say. It is the newest that has sent as much as a handshake takes; who is taken for
- * another is known at the latest when the time for handshakes is over.
+ * say. It is the newest that has sent as much as a handshake takes, of the newest few; who
+ * is taken for another is known at the latest when the time for handshakes is over.
  */
 struct pw_conn *pw_conn_likely(struct pw_watch *watch, const char *host);
 
@@ -152,7 +158,7 @@ PW_CHECK_RESULT enum pw_err pw_port_zmq_use_curve(const struct pw_side *side, bo
                                                   bool bind, void *socket,
                                                   struct pw_why *why);
 
-/* Answer who may connect. */
+/* Answer who may connect, for a moment at most. */
 void pw_port_zmq_serve_zap(struct pw_port_zmq *self);
 
 /* Look at the folders of clients; who is no longer there loses his connections. */
@@ -165,6 +171,9 @@ void pw_port_zmq_close_memory(struct pw_port_zmq *self);
 
 /* A message was received, and max_rss is set. */
 void pw_port_zmq_note_message(struct pw_port_zmq *self, const struct pw_slot *slot);
+
+/* Cut off who sends to an output, where nobody would ever read it. Once a second. */
+void pw_port_zmq_look_at_consumers(struct pw_port_zmq *self, uint64_t now);
 
 /* Look whether it is too much, and cut off whose it is. */
 void pw_port_zmq_look_at_memory(struct pw_port_zmq *self, uint64_t now);

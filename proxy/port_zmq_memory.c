@@ -19,6 +19,8 @@
 
 enum {
     LOOK_MS = 100,
+    HEAR_MS = 1000,
+    CHATTER = 64 << 10, /* bytes between two looks: a handshake, heartbeats */
     SETTLE_MS = 500,
     LEAST = 1 << 20, /* bytes: not worth cutting off for less */
     SHORT_HEAD = 2,
@@ -212,4 +214,24 @@ pw_port_zmq_look_at_memory(struct pw_port_zmq *self, uint64_t now)
         shed(self, bytes);
     }
     memory->emptied = false;
+}
+
+void
+pw_port_zmq_look_at_consumers(struct pw_port_zmq *self, uint64_t now)
+{
+    if (now < self->hear_at) {
+        return;
+    }
+    self->hear_at = now + HEAR_MS * ns_per_ms;
+    for (size_t i = 0; i < self->out.count; i++) {
+        struct pw_conn *conn = &self->out.conns[i];
+        uint64_t bytes;
+        if (!pw_conn_bytes(conn, &bytes)) {
+            continue;
+        }
+        if (bytes > conn->heard + CHATTER) {
+            pw_conn_shed(self, &self->out, conn, "a consumer has nothing to say", bytes);
+        }
+        conn->heard = bytes;
+    }
 }

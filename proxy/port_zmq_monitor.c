@@ -19,6 +19,7 @@
 
 enum {
     PATIENCE_SLACK_MS = 1000,
+    LOOKS_MAX = 16,
     /* Bytes that the least handshake takes (https://rfc.zeromq.org/spec/23, 26): greeting,
        and READY with a socket type; or greeting, HELLO and INITIATE without metadata. */
     NULL_HANDSHAKE = 64 + 28,
@@ -66,7 +67,7 @@ pw_conn_bytes(const struct pw_conn *conn, uint64_t *bytes)
 static void
 name_peer(int fd, char out[static PW_CONN_PEER])
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t size = sizeof peer;
     char host[INET6_ADDRSTRLEN];
     out[0] = '\0';
@@ -145,10 +146,13 @@ conn_add(struct pw_watch *watch, int fd)
     return conn;
 }
 
+/* The others keep their order: the newest is the last. */
 static void
 conn_remove(struct pw_watch *watch, struct pw_conn *conn)
 {
-    *conn = watch->conns[--watch->count];
+    size_t at = (size_t)(conn - watch->conns);
+    watch->count--;
+    memmove(conn, conn + 1, (watch->count - at) * sizeof *conn);
 }
 
 /* libzmq itself ends a handshake that takes longer. */
@@ -206,22 +210,24 @@ likelihood(const struct pw_watch *watch, const struct pw_conn *conn)
     return bytes >= (watch->curve ? CURVE_HANDSHAKE : NULL_HANDSHAKE) ? 2 : 0;
 }
 
+/* Newest first, and not many: each takes system calls, and strangers can be a thousand. */
 struct pw_conn *
 pw_conn_likely(struct pw_watch *watch, const char *host)
 {
     struct pw_conn *best = NULL;
-    int most = 0;
-    for (size_t i = 0; i < watch->count; i++) {
-        struct pw_conn *conn = &watch->conns[i];
+    unsigned looks = 0;
+    for (size_t i = watch->count; i > 0 && looks < LOOKS_MAX; i--) {
+        struct pw_conn *conn = &watch->conns[i - 1];
         if (is_greeted(watch, conn) || conn->refused ||
             (host != NULL && !pw_conn_is_from(conn, host))) {
             continue;
         }
+        looks++;
         int fits = likelihood(watch, conn);
-        if (fits > most || (fits > 0 && fits == most && conn->since > best->since)) {
-            best = conn;
-            most = fits;
+        if (fits == 2) {
+            return conn;
         }
+        best = best == NULL && fits > 0 ? conn : best;
     }
     return best;
 }
@@ -336,14 +342,19 @@ heed(struct pw_port_zmq *self, struct pw_watch *watch, const struct event *event
     }
 }
 
+/* Not for longer than a moment: strangers may come faster than they can be counted. */
 static void
 read_watch(struct pw_port_zmq *self, struct pw_watch *watch)
 {
     struct event event;
     bool any = false;
+    uint64_t until = pw_clock_steady() + PW_MOMENT_NS;
     while (next_event(self, watch, &event)) {
         heed(self, watch, &event);
         any = true;
+        if (pw_clock_steady() >= until) {
+            break; /* the poll wakes at once for the rest */
+        }
     }
     if (any) {
         pw_peers_connections(self->peers, watch->out, watch->count);

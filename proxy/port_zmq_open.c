@@ -12,6 +12,7 @@
 
 enum {
     NAMES_LIMIT = 65536,
+    COMMAND_MAX = 8192, /* bytes: a consumer sends handshakes and heartbeats, no more */
     KEEPALIVE_IDLE_S = 60,
     KEEPALIVE_INTERVAL_S = 10,
     KEEPALIVE_COUNT = 6,
@@ -203,10 +204,12 @@ set_up_input(struct pw_port_zmq *self, const struct pw_port_zmq_options *options
 static bool
 set_up_output(struct pw_port_zmq *self, const struct pw_port_zmq_options *options)
 {
+    static const int64_t most = COMMAND_MAX;
     self->push = zmq_socket(self->ctx, ZMQ_PUSH);
     /* IMMEDIATE: what no consumer is there to take stays with us, where it can be kept. */
     return self->push != NULL && set_patience(self->push, options->out) &&
            pw_port_zmq_set_int(self->push, ZMQ_LINGER, 0) &&
+           zmq_setsockopt(self->push, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0 &&
            pw_port_zmq_set_int(self->push, ZMQ_IMMEDIATE, 1) &&
            pw_port_zmq_set_int(self->push, ZMQ_SNDHWM, options->out->hwm) &&
            pw_port_zmq_set_int(self->push, ZMQ_SNDBUF, options->out->buffer);

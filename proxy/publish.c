@@ -7,7 +7,11 @@
 #include <czmq.h>
 #include <zmq.h>
 
-enum { LINES_MAX = 1000, TOPIC_MAX = 128 };
+enum {
+    LINES_MAX = 1000,
+    TOPIC_MAX = 128,
+    COMMAND_MAX = 8192, /* what a subscriber may send at once: a handshake, a topic */
+};
 
 struct pw_publish {
     zsock_t *socket;
@@ -26,6 +30,7 @@ pw_publish_open(const char *endpoint, struct pw_why *why)
     publish->socket = socket;
     zsock_set_ipv6(socket, 1);
     zsock_set_linger(socket, 0);
+    zsock_set_maxmsgsize(socket, COMMAND_MAX);
     zsock_set_sndhwm(socket, LINES_MAX); /* of a subscriber */
     if (zsock_bind(socket, "%s", endpoint) == -1) {
         (void)pw_fail(why, PW_E_CREATE, "%s: %s", endpoint, zmq_strerror(errno));

@@ -11,7 +11,8 @@ is(struct pw_span text, const char *word)
     return pw_span_equal(text, pw_span_str(word));
 }
 
-/* Cut, and "?" for what is not plain text: it goes into the log. */
+/* Cut, "?" for what is not plain text, since it goes into the log, and without the zone of
+ * a link-local address, as our own names of peers. */
 static void
 copy_address(struct pw_span text, char out[static PW_ZAP_ADDRESS])
 {
@@ -21,6 +22,7 @@ copy_address(struct pw_span text, char out[static PW_ZAP_ADDRESS])
         out[i] = c > 0x20 && c < 0x7f ? (char)c : '?';
     }
     out[len] = '\0';
+    out[strcspn(out, "%")] = '\0';
 }
 
 bool

@@ -17,16 +17,15 @@ enum pw_chain_what {
 
 struct pw_chain_resume {
     enum pw_chain_what what;
-    struct pw_follow follow; /* CONTINUED and RECOVERED: the chain as it stands */
     bool torn;               /* the log ends in, or holds, what is no line */
+    bool blank;              /* NEW: neither a state nor a line of a log to be read */
+    struct pw_follow follow; /* CONTINUED and RECOVERED: the chain as it stands */
     uint64_t torn_bytes;
-    uint8_t torn_sha256[PW_TREE_HASH];
-    char
-        before[PW_CHAIN_ID]; /* BROKEN: the newest chain of the log, or of the state file */
     uint64_t before_seq;
-    char begins[PW_CHAIN_ID]; /* BROKEN: as in pw_chain_state */
     uint64_t begins_seq;
-    bool blank; /* NEW: neither a state nor a line of a log that could be read */
+    uint8_t torn_sha256[PW_TREE_HASH];
+    char before[PW_CHAIN_ID]; /* BROKEN: the newest chain of the log, or of the state */
+    char begins[PW_CHAIN_ID]; /* BROKEN: as in pw_chain_state */
     struct pw_why
         alarm; /* what is missing; empty when nothing is, as far as one can tell */
 };

@@ -447,7 +447,9 @@ miss_beginning(struct pw_verify *verify)
             say(verify, PW_CHAIN_FAULT_REMOVED, chain->begin, due, chain->first - 1);
         }
     }
-    if (find_chain(verify, oldest) == NULL) {
+    /* Of a chain that has only begun, no line is known to have been written. */
+    bool begun = state->tree.size == 0 && strcmp(state->id, state->begins) == 0;
+    if (!begun && find_chain(verify, oldest) == NULL) {
         miss_chain(verify, state->begins, state->begins_seq);
     }
     for (size_t i = 0; i < verify->missing_count && i < PW_VERIFY_MISSING; i++) {

@@ -215,10 +215,10 @@ pw_key_read_file(const char *path, bool secret, struct pw_buf *out, struct pw_wh
         return err;
     }
     err = pw_file_read_fd(fd, out);
-    return err == PW_E_OK ? err
-                          : pw_fail(why, err, "%s: %s", path,
-                                    err == PW_E_LIMIT ? "larger than any key file"
-                                                      : pw_err_text(err));
+    return err == PW_E_OK
+               ? err
+               : pw_fail(why, err, "%s: %s", path,
+                         err == PW_E_LIMIT ? "larger than any key file" : pw_err_text(err));
 }
 
 struct pw_key *

@@ -12,10 +12,9 @@ import subprocess
 
 import pytest
 import zmq
-from wall import BINARY, HOSTILE, ROOT, Wall, channel, tcp
+from wall import BINARY, HOSTILE, ROOT, SANITIZED, Wall, channel, tcp
 
 KILL = os.environ.get("WALL_SANDBOX") == "kill"
-SANITIZED = b"__asan_init" in pathlib.Path(BINARY).read_bytes() or b"__tsan_init" in pathlib.Path(BINARY).read_bytes()
 SECCOMP = "kill" if KILL else "errno"
 MODES = ["errno", "kill"]
 

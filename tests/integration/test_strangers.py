@@ -9,21 +9,22 @@ import contextlib
 import os
 import pathlib
 import pickle
+import re
 import resource
 import socket
 import statistics
 import struct
+import subprocess
+import threading
 import time
 
 import pytest
 import zmq
-from wall import BINARY, Wall, channel, free_port, tcp
+from wall import BINARY, SANITIZED, Wall, channel, free_port, tcp
 
 STRANGERS = int(os.environ.get("STRANGERS", "150"))
 MEBIBYTES = int(os.environ.get("MEBIBYTES", "48"))
 MESSAGES = int(os.environ.get("MESSAGES", "300"))
-
-SANITIZED = b"__sanitizer" in pathlib.Path(BINARY).read_bytes()
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + bytes(32)
 READY = b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
@@ -47,9 +48,9 @@ def stranger(port, words=b""):
     return peer
 
 
-def greeted(port):
+def greeted(port, ready=READY):
     """One whose handshake has ended well."""
-    peer = stranger(port, GREETING + READY)
+    peer = stranger(port, GREETING + ready)
     peer.settimeout(10)
     got = b""
     while b"READY" not in got:
@@ -222,3 +223,67 @@ def test_a_message_without_end_is_cut_off(wall):
     assert made.stop() == 0
     counts = made.counts("jobs")
     assert counts["received"] == counts["forwarded"] == flow.next
+
+
+def come_and_go(port, halt):
+    """One handshake after the other, each cut short once it is answered."""
+    while not halt.is_set():
+        with contextlib.suppress(OSError), stranger(port, GREETING + READY) as peer:
+            peer.settimeout(0.2)
+            peer.recv(200)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_half_handshakes_and_quick_ones_together_stop_nobody(wall):
+    made, port, flow, *_ = wall()
+    silent = [stranger(port) for _ in range(900)]
+    halt = threading.Event()
+    crowd = [threading.Thread(target=come_and_go, args=(port, halt)) for _ in range(4)]
+    for thread in crowd:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        figures("beside 900 half handshakes and four that come and go", flow.latencies(300))
+        asked = [BINARY, "health", "--live", "--socket", made.state / "control.sock"]
+        assert subprocess.run(asked, capture_output=True, timeout=30).returncode == 0
+    finally:
+        halt.set()
+        for thread in crowd:
+            thread.join()
+        for peer in silent:
+            peer.close()
+    assert made.stop() == 0
+
+
+def test_a_consumer_has_nothing_to_say(wall):
+    """What it sends would be kept for nobody."""
+    made, _, flow, _, target = wall()
+    port = int(target.rpartition(":")[2])
+    ready = READY.replace(b"PUSH", b"PULL")
+    large = greeted(port, ready)
+    with contextlib.suppress(OSError):
+        large.sendall(frame(1 << 20))
+    assert is_cut_off(large)
+    endless, begin = greeted(port, ready), time.monotonic()
+    with contextlib.suppress(OSError):
+        while time.monotonic() < begin + 20:
+            endless.sendall(frame(4096))
+            time.sleep(0.005)
+    assert time.monotonic() < begin + 20
+    made.wait_for(lambda: [line for line in peers(made, "shed") if line["why"] == "a consumer has nothing to say"],
+                  "a word about it")
+    endless.close()
+    large.close()
+    flow.latencies(10)
+    assert made.stop() == 0
+
+
+def test_there_are_descriptors_for_all_connections(wall):
+    """Also in a sandbox, and when the shell gave few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    made, _, flow, *_ = wall()
+    limits = pathlib.Path(f"/proc/{made.process.pid}/limits").read_text()
+    assert int(re.search(r"Max open files +(\d+)", limits)[1]) >= min(2000, hard)
+    flow.latencies(10)
+    assert made.stop() == 0
