@@ -358,7 +358,8 @@ rotation_under_load_loses_and_splits_no_line(void **state)
     }
     assert_int_equal(tally.passes + tally.summed, PRODUCERS * EACH);
     assert_int_equal(tally.refusals, PRODUCERS * EACH);
-    assert_int_equal(tally.rotations, ROTATIONS);
+    /* A file that is moved before it has its first line may share that of the next. */
+    assert_in_range(tally.rotations, ROTATIONS / 2, ROTATIONS);
 }
 
 static void
