@@ -40,8 +40,8 @@ def scan(paths, *options, columns=120, stdout=subprocess.DEVNULL, **environment)
     os.close(theirs)
     seen = b""
     try:
-        time.sleep(1.3)
-        with open(paths[1], "wb") as pipe:
+        with open(paths[1], "wb") as pipe:  # when the scan has come to it
+            time.sleep(1.3)
             pipe.write(b"N.")
         while select.select([ours], [], [], 30)[0]:
             seen += os.read(ours, 65536)
