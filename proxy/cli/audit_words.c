@@ -315,22 +315,38 @@ say_key(const json_t *event, struct pw_audit_words *words)
     put_rest(words, detail, known);
 }
 
-/* Who connected, left, or was not let in; "more" counts those without a line. */
+/* What became of a producer or consumer; "more" counts those without a line. */
+static const struct {
+    const char *what;
+    const char *words;
+    bool dull;
+} fates[] = {
+    {"connected", " connected", true},
+    {"disconnected", " left", true},
+    {"handshake_failed", " did not end its handshake", false},
+    {"refused", " refused: its key is not listed", false},
+    {"shed", " cut off", false},
+    {"unaccepted", " could not be taken", false},
+    {"more", "s that had no line of their own", true},
+};
+
 static void
 say_peer(const json_t *event, struct pw_audit_words *words)
 {
     static const char *const known[] = {"what", "side", "peer", "why", NULL};
     json_t *detail = json_object_get(event, "detail");
     struct pw_span peer = pw_json_text(detail, "peer");
-    pw_words_quote(&words->main, pw_json_text(event, "chan"));
-    pw_words_put(&words->main, " ");
-    pw_words_quote(&words->main, pw_json_text(detail, "what"));
-    if (peer.len > 0) {
-        pw_words_put(&words->main, " ");
-        pw_words_quote(&words->main, peer);
-        pw_words_put(&words->main, " at ");
-        pw_words_quote(&words->main, pw_json_text(detail, "side"));
+    bool sided = json_object_get(detail, "side") != NULL;
+    pw_words_put(&words->main, !sided                           ? "connection"
+                               : text_is(detail, "side", "out") ? "consumer"
+                                                                : "producer");
+    for (size_t i = 0; i < PW_COUNT(fates); i++) {
+        if (text_is(detail, "what", fates[i].what)) {
+            pw_words_put(&words->main, "%s", fates[i].words);
+            words->dull = fates[i].dull;
+        }
     }
+    put_extra(words, "", peer);
     put_extra(words, "", pw_json_text(detail, "why"));
     put_rest(words, detail, known);
 }

@@ -147,6 +147,19 @@ def test_a_change_of_the_configuration_is_told_in_words(tmp_path):
         assert re.search(expected, line), f"{expected} is not in {line}"
 
 
+def test_connections_are_told_in_words(tmp_path):
+    log = Log()
+    for what, side in (("connected", "in"), ("disconnected", "out"), ("shed", "in")):
+        log.add("peer", chan="jobs", detail={"what": what, "side": side, "peer": "10.0.0.7:4711"})
+    log.add("peer", chan="jobs", detail={"what": "refused", "side": "in", "peer": "10.0.0.8", "why": "stranger"})
+    log.add("peer", chan="jobs", detail={"what": "more", "shed": 7})
+    said = run("tail", log.write(tmp_path / "log"), columns=200).stdout
+    for words in ("producer connected, 10.0.0.7:4711", "consumer left, 10.0.0.7:4711", "producer cut off, 10.0.0.7:4711",
+                  "producer refused: its key is not listed, 10.0.0.8, stranger",
+                  "connections that had no line of their own, shed 7"):
+        assert words in said, (words, said)
+
+
 def test_hostile_strings_never_reach_the_terminal(tmp_path):
     evil = "\x1b[2J\x9b31m\r\n\u202e\udcff"
     log = Log().refused(chan=evil, src=evil, text=evil, finds=[{**SYSTEM, "mod": evil, "name": evil, "note": evil}])
